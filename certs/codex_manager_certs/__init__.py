@@ -1,0 +1,1 @@
+"""Whom we trust on the way to the upstream."""

@@ -1,0 +1,97 @@
+"""Owns the terminal: what is data, what is talk, and how an error is told.
+
+Rules: data goes to stdout, talk to stderr. Talk starts with `codex-manager:`, in lower case, without a full stop.
+An error is one sentence; what to do about it is a second line that starts with `hint:`. Secrets are read from the
+terminal without echo, or from stdin when the argument is `-`; they are never printed.
+"""
+
+import json
+import os
+import sys
+
+from typing import Any, NoReturn
+
+import click
+
+from codex_manager.core.secret import Secret
+
+
+__all__ = ["UserError", "emit_json", "fail", "read_secret", "run", "say", "warn"]
+
+
+class UserError(Exception):
+    """Something the user can mend. `hint` says how; `exit_code` as in `main`."""
+
+    def __init__(self, message: str, *, hint: str | None = None, exit_code: int = 1) -> None:
+        super().__init__(message)
+        self.hint = hint
+        self.exit_code = exit_code
+
+
+def say(text: str) -> None:
+    """Tell the user something that is not data."""
+    click.echo(f"codex-manager: {text}", err=True)
+
+
+def warn(text: str) -> None:
+    """Tell the user something they should know before it hurts."""
+    click.echo(f"codex-manager: warning: {text}", err=True)
+
+
+def emit_json(data: Any) -> None:
+    """Print data for programs: one JSON document, keys in the order given."""
+    click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+
+
+def fail(message: str, *, hint: str | None = None, exit_code: int = 1) -> NoReturn:
+    """Give up with one sentence."""
+    raise UserError(message, hint=hint, exit_code=exit_code)
+
+
+def read_secret(what: str, argument: str | None) -> Secret:
+    """A secret from stdin (`-`) or, with no argument, from the terminal without echo.
+
+    Raises:
+        UserError: there is no terminal to ask on, or nothing was entered.
+    """
+    if argument == "-":
+        text = sys.stdin.readline().strip() if not sys.stdin.isatty() else click.prompt(what, hide_input=True, err=True)
+    elif argument is not None:
+        text = argument.strip()
+    elif not sys.stdin.isatty():
+        fail(f"no {what} given and no terminal to ask on", hint="pipe it in and give `-` as the argument", exit_code=2)
+    else:
+        text = click.prompt(what, hide_input=True, err=True)
+    if not text:
+        fail(f"the {what} is empty", exit_code=2)
+    return Secret(text)
+
+
+def run(command: click.Command, args: list[str] | None = None) -> int:
+    """Run a click command and turn every outcome into an exit status; expected errors never show a traceback."""
+    try:
+        result = command.main(args=args, prog_name=_program(), standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("codex-manager: stopped", err=True)
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except UserError as error:
+        _tell(error, error.hint)
+        return error.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on; do not complain at exit
+        return 1
+    return result if isinstance(result, int) else 0
+
+
+def _program() -> str:
+    name = os.path.basename(sys.argv[0])  # noqa: PTH119 - argv[0] is text, not a path we touch
+    return name if name in {"codex-manager", "codex-account-manager"} else "codex-manager"
+
+
+def _tell(error: Exception, hint: str | None) -> None:
+    click.echo(f"codex-manager: error: {error}", err=True)
+    if hint:
+        click.echo(f"codex-manager: hint: {hint}", err=True)
