@@ -13,19 +13,15 @@ from typing import Any, NoReturn
 
 import click
 
+from codex_manager.core.errors import CodexManagerError
 from codex_manager.core.secret import Secret
 
 
 __all__ = ["UserError", "emit_json", "fail", "read_secret", "run", "say", "warn"]
 
 
-class UserError(Exception):
+class UserError(CodexManagerError):
     """Something the user can mend. `hint` says how; `exit_code` as in `main`."""
-
-    def __init__(self, message: str, *, hint: str | None = None, exit_code: int = 1) -> None:
-        super().__init__(message)
-        self.hint = hint
-        self.exit_code = exit_code
 
 
 def say(text: str) -> None:
@@ -77,7 +73,7 @@ def run(command: click.Command, args: list[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except UserError as error:
+    except CodexManagerError as error:
         _tell(error, error.hint)
         return error.exit_code
     except BrokenPipeError:

@@ -1,0 +1,18 @@
+"""The one base of every error a user is told about: a sentence, perhaps a hint, an exit status.
+
+Law: the message is one sentence for the person who will read it, lower-case, without a full stop and without a secret;
+the hint says what to do next. Each package derives its own errors from this; the command line shows any of them.
+"""
+
+__all__ = ["CodexManagerError"]
+
+
+class CodexManagerError(Exception):
+    """Something went wrong that the user should be told in one sentence."""
+
+    def __init__(self, message: str, *, hint: str | None = None, exit_code: int = 1) -> None:
+        super().__init__(message)
+        self.hint = hint
+        """What to do about it, one line; None when the message says it all."""
+        self.exit_code = exit_code
+        """Exit status of a command that ends with it: 1 failed, 2 usage, 3 vault locked or wrong key."""
