@@ -1,1 +1,4 @@
-"""Settings: their schema, where they come from, and how a file of them is changed without losing its comments."""
+"""Where things live and how the program is set: paths, the validated schema, loading, editing, importing.
+
+Nothing is re-exported here on purpose: `config.paths` is wanted by every command, pydantic (`config.schema`) by few.
+"""

@@ -1,0 +1,19 @@
+"""What can be wrong with the configuration, as one sentence for its owner."""
+
+from codex_manager.core.errors import CodexManagerError
+
+
+__all__ = ["ConfigError"]
+
+
+class ConfigError(CodexManagerError):
+    """The configuration cannot be used as it is. The message names file, line and key, and holds no secret.
+
+    `problems` are all the sentences when there is more than one mistake; the message is the first of them.
+    """
+
+    def __init__(
+        self, message: str, *, hint: str | None = None, exit_code: int = 1, problems: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(message, hint=hint, exit_code=exit_code)
+        self.problems = problems or (message,)

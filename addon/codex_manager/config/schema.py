@@ -1,0 +1,237 @@
+"""What can be configured: sections, keys, defaults, bounds and the sentence that explains each.
+
+The tables of docs/configuration.md are made from this file. It judges each value by itself; what two values mean
+together is in `checks`, where values come from in `load`.
+
+Law: types are strict (a number is not a word), unknown keys are refused, and an instance never changes.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator
+
+from codex_manager.config import address
+from codex_manager.core.secret import Secret
+
+
+__all__ = [
+    "DEFAULT_LOCAL_KEYS",
+    "Config",
+    "LimitsSection",
+    "PollingSection",
+    "ProxySection",
+    "RoutingSection",
+    "UiSection",
+    "UpstreamSection",
+]
+
+DEFAULT_LOCAL_KEYS = ("sk-codex-manager", "sk-codex-account-manager")
+"""Ours and the original product's; both are accepted while `proxy.api_key` is one of them."""
+
+
+def _local_key(value: object) -> Secret:
+    if isinstance(value, Secret):
+        value = value.reveal()
+    if not isinstance(value, str):
+        raise ValueError("must be text; put it in quotes")  # noqa: TRY004 - pydantic takes a ValueError as a finding
+    if not value.isascii() or not value.isprintable() or " " in value:
+        raise ValueError("must be plain ASCII without spaces, because it travels in a header")
+    if not 1 <= len(value) <= 512:
+        raise ValueError("must be 1 to 512 characters long")
+    return Secret(value)
+
+
+def _bind_addr(text: str) -> str:
+    return str(address.parse_address(text))
+
+
+def _proxy_url(text: str) -> str:
+    address.url_address(text)
+    return text
+
+
+def _host(text: str) -> str:
+    bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+    try:
+        address.check_host(bare)
+    except ValueError:
+        raise ValueError("must list host names or IP addresses, without scheme and port") from None
+    return bare.lower().rstrip(".")
+
+
+def _file(text: str) -> str:
+    path = Path(text).expanduser()
+    if not path.is_absolute():
+        raise ValueError("must be an absolute path, or start with ~/")
+    return str(path)
+
+
+def _setting(default: Any, description: str, *, unit: str = "", hot: bool = True, **bounds: Any) -> Any:
+    """A field with what the documentation needs; `hot` says whether a running proxy takes a change over."""
+    return Field(default, description=description, json_schema_extra={"unit": unit, "hot": hot}, **bounds)
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+
+
+class ProxySection(_Section):
+    """The listener: where clients connect, and which of them are let in."""
+
+    bind_addr: Annotated[str, AfterValidator(_bind_addr)] = _setting(
+        "127.0.0.1:8080",
+        "Where the proxy listens: `host:port`, IPv6 as `[::1]:8080`; port 0 takes a free one. Anything but this machine"
+        " itself needs an `api_key` of your own.",
+        hot=False,
+    )
+    api_key: Annotated[Secret, PlainValidator(_local_key)] = _setting(
+        Secret(DEFAULT_LOCAL_KEYS[0]),
+        "The local key clients send instead of an OpenAI key. While it is a default one, both default keys"
+        " (`sk-codex-manager`, `sk-codex-account-manager`) are accepted.",
+    )
+    openai_base_url: Annotated[str, AfterValidator(address.normal_base_url)] = _setting(
+        "https://api.openai.com",
+        "Where requests go. A trailing slash and a trailing `/v1` are dropped, because clients send that part of the path."
+        " https only; plain http to this machine itself.",
+    )
+    foreign_keys: Literal["reject", "pass"] = _setting(
+        "reject", "What happens to a request with a key that is not ours: refuse it, or send it on as it came."
+    )
+    response_headers: bool = _setting(
+        True,
+        "Whether answers carry `X-Account-ID`, `X-Account-Label`, `X-Routing-Strategy` and `X-Retry-Count`.",
+    )
+    allowed_hosts: Annotated[tuple[Annotated[str, AfterValidator(_host)], ...], Field(strict=False)] = _setting(
+        (), "Host names, besides loopback and the bind address, under which clients may call the proxy.", max_length=100
+    )
+
+
+class RoutingSection(_Section):
+    """Which account serves a request, and how long others are tried."""
+
+    strategy: Literal["least_utilized", "round_robin", "priority", "sticky"] = _setting(
+        "least_utilized",
+        "How an account is chosen: the one with most room, each in turn by weight, the highest priority first, or"
+        " always the same one for a conversation.",
+    )
+    min_request_interval_ms: int = _setting(
+        100,
+        "Spreads bursts: an account used less than this ago is passed over while another one is at hand. 0 turns it off.",
+        unit="ms",
+        ge=0,
+        le=3_600_000,
+    )
+    pace: bool = _setting(
+        False, "Make `min_request_interval_ms` a real pace: a request waits rather than use an account too early."
+    )
+    max_inline_wait_s: float = _setting(
+        5.0,
+        "How long a request waits for an account to recover when all are limited, before it is answered with 429.",
+        unit="s",
+        ge=0,
+        le=600,
+    )
+    max_waiting: int = _setting(
+        32,
+        "How many requests may wait so at the same time; the rest are answered at once.",
+        unit="requests",
+        ge=0,
+        le=10_000,
+    )
+    max_attempts: int = _setting(5, "Most attempts for one request, the first included.", unit="attempts", ge=1, le=50)
+    max_domains: int = _setting(
+        3, "Most organizations and projects tried for one request.", unit="organizations", ge=1, le=50
+    )
+    attempt_budget_s: float = _setting(
+        60.0, "No new attempt starts later than this after the request came in.", unit="s", ge=0, le=3600
+    )
+    retry_ratio: float = _setting(
+        0.2,
+        "Attempts beyond the first may be at most this share of all requests of the last 10 s, so that an outage is not"
+        " answered with a storm.",
+        unit="share",
+        ge=0,
+        le=1,
+    )
+    retry_floor: int = _setting(
+        10, "This many such attempts in 10 s are always allowed.", unit="attempts", ge=0, le=100_000
+    )
+    ambiguous_replay: Literal["none", "stateless"] = _setting(
+        "none",
+        "After a timeout or a cut before the answer began, OpenAI may have done the work: `none` never repeats such a"
+        " request, `stateless` repeats it once where nothing can be created twice (it may be billed twice).",
+    )
+
+
+class PollingSection(_Section):
+    """Reading usage from OpenAI for accounts that have an admin key."""
+
+    enabled: bool = _setting(True, "Whether usage is read from OpenAI in the background.")
+    interval_seconds: int = _setting(300, "How often.", unit="s", ge=10, le=86_400)
+
+
+class UpstreamSection(_Section):
+    """The way to OpenAI. Proxy variables of the environment (`HTTPS_PROXY`) are never used."""
+
+    ca_file: Annotated[str, AfterValidator(_file)] | None = _setting(
+        None, "A PEM file with certificate authorities to trust in addition to the system's."
+    )
+    proxy: Annotated[str, AfterValidator(_proxy_url)] | None = _setting(
+        None, "An http:// or https:// proxy that leads to the Internet, such as a company's.", repr=False
+    )
+    connect_timeout_s: float = _setting(10.0, "For a connection, TLS included.", unit="s", ge=0.1, le=300)
+    header_timeout_s: float = _setting(
+        600.0,
+        "From the request sent to the head of the answer. Reasoning models take minutes.",
+        unit="s",
+        ge=1,
+        le=7200,
+    )
+    idle_timeout_s: float = _setting(600.0, "Longest silence inside an answer.", unit="s", ge=1, le=7200)
+
+
+class LimitsSection(_Section):
+    """What a client may send."""
+
+    max_header_kib: int = _setting(64, "Largest block of request headers.", unit="KiB", ge=1, le=1024)
+    max_headers: int = _setting(100, "Most request headers.", unit="headers", ge=10, le=1000)
+    header_deadline_s: float = _setting(15.0, "A client must have sent its headers by then.", unit="s", ge=1, le=300)
+    replay_body_mib: int = _setting(
+        32,
+        "Larger request bodies are streamed and not kept, so they cannot be sent again with another account.",
+        unit="MiB",
+        ge=0,
+        le=1024,
+    )
+    max_body_mib: int = _setting(512, "Larger request bodies are refused.", unit="MiB", ge=1, le=102_400)
+
+
+class UiSection(_Section):
+    """How terminal interface and dashboard look."""
+
+    theme: Literal["system", "light", "dark"] = _setting("system", "Colours.")
+    language: Literal["en"] = _setting("en", "Language of the interface.")
+
+
+class Config(_Section):
+    """The whole configuration, valid."""
+
+    proxy: ProxySection = ProxySection()
+    routing: RoutingSection = RoutingSection()
+    polling: PollingSection = PollingSection()
+    upstream: UpstreamSection = UpstreamSection()
+    limits: LimitsSection = LimitsSection()
+    ui: UiSection = UiSection()
+
+    @property
+    def local_keys(self) -> tuple[Secret, ...]:
+        """The keys clients may send, besides named ones: the configured one, or both defaults."""
+        if self.has_default_key:
+            return tuple(Secret(key) for key in DEFAULT_LOCAL_KEYS)
+        return (self.proxy.api_key,)
+
+    @property
+    def has_default_key(self) -> bool:
+        """Whether `proxy.api_key` is one everybody knows."""
+        return any(self.proxy.api_key == Secret(key) for key in DEFAULT_LOCAL_KEYS)
