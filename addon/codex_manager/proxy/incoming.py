@@ -15,8 +15,8 @@ from codex_manager.engine.messages import Answer, Body, Headers
 __all__ = ["Admission", "Door", "Incoming", "Limits", "Via"]
 
 type Via = Literal["base_url", "forward"]
-"""`base_url`: addressed to the listener itself. `forward`: taken out of a CONNECT (or an absolute-form request) to a
-routed host; also what `mitmdump --mode reverse:https://api.openai.com` hands over, which overwrites Host."""
+"""`base_url`: addressed to the listener itself, in mitmproxy's reverse mode too (which puts the upstream's name into
+Host before any hook sees it). `forward`: taken out of a CONNECT, or an absolute-form request, to a routed host."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

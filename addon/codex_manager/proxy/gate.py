@@ -1,0 +1,103 @@
+"""Who gets in: the order of the checks, and the words of each refusal.
+
+Pure: no I/O, no clock, no mitmproxy; built new on every reload. Each check lives in its own module (head, origin,
+local_keys, strip); here is what comes first and what the client is told.
+Law: a request is admitted by reaching the last line of `admit`, and by nothing else.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from codex_manager.core.openai_error import INVALID_API_KEY, REQUEST_TOO_LARGE
+from codex_manager.proxy.head import check_head, check_path, path_of, values
+from codex_manager.proxy.incoming import Admission, Incoming, Limits
+from codex_manager.proxy.local_keys import LocalKeys
+from codex_manager.proxy.origin import Hosts, check_host, check_page
+from codex_manager.proxy.refusal import Refusal, refuse
+from codex_manager.proxy.strip import strip
+
+
+__all__ = ["LOCAL_PATHS", "Gate", "GateSettings"]
+
+LOCAL_PATHS = frozenset({"/health", "/healthz", "/ready"})
+"""Answered here, without a key."""
+
+NO_CLIENT = "-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateSettings:
+    """What the gate is told by configuration and vault."""
+
+    keys: LocalKeys
+    hosts: Hosts = field(default_factory=Hosts)
+    foreign_keys: Literal["reject", "pass"] = "reject"
+    limits: Limits = field(default_factory=Limits)
+    endpoint: str = "http://127.0.0.1:8080/v1"
+    """Where clients reach us, for the advice in refusals."""
+    public_key: str | None = None
+    """The default key while it is in force: it is printed in every manual, so advice may show it."""
+
+
+class Gate:
+    """Admits or refuses a request by its head alone."""
+
+    def __init__(self, settings: GateSettings) -> None:
+        self.settings = settings
+        key = settings.public_key or "your local key (`codex-manager config get proxy.api_key`)"
+        self._advice = f"set OPENAI_API_KEY to {key} and OPENAI_BASE_URL to {settings.endpoint}"
+
+    def admit(self, incoming: Incoming) -> Admission | Refusal:
+        """The checks in their order: form, host, page, path, key, size."""
+        settings = self.settings
+        refusal = check_head(incoming, settings.limits) or check_host(incoming, settings.hosts)
+        if refusal is not None:
+            return refusal
+        client = settings.keys.name_of(_bearer(incoming))
+        if client is None and incoming.via == "forward" and settings.foreign_keys == "pass":
+            return Admission(incoming=incoming, client=NO_CLIENT, headers=incoming.headers, foreign=True)
+        refusal = check_page(incoming, settings.hosts) or check_path(incoming.target)
+        if refusal is not None:
+            return refusal
+        path = path_of(incoming.target)
+        if incoming.via == "base_url" and path in LOCAL_PATHS:
+            return Admission(incoming=incoming, client=NO_CLIENT, headers=strip(incoming.headers), local=True)
+        if not path.startswith("/v1/"):
+            return refuse(
+                404,
+                "unknown_url",
+                f"There is nothing here; the OpenAI API is below /v1/, so use {settings.endpoint} as base URL.",
+            )
+        if client is None:
+            return self._unknown_key(incoming)
+        if any(b"websocket" in value.lower() for value in values(incoming, b"upgrade")):
+            # 426 is the one status on which Codex goes on over HTTP at once; on any other it tries six times more.
+            return refuse(
+                426,
+                "websocket_not_supported",
+                "WebSockets come with a later release of codex-manager; use the HTTP API.",
+            )
+        if (incoming.content_length or 0) > settings.limits.max_body_bytes:
+            mib = settings.limits.max_body_bytes // 2**20
+            return refuse(
+                413,
+                "request_too_large",
+                f"The body is larger than {mib} MiB; raise limits.max_body_mib to let it through.",
+            )
+        return Admission(incoming=incoming, client=client, headers=strip(incoming.headers))
+
+    def _unknown_key(self, incoming: Incoming) -> Refusal:
+        carried = b"".join(values(incoming, b"authorization")).lower() not in {b"", b"bearer"}
+        message = (
+            "The request carries a key that is not a local key of this proxy, and it was not passed on:"
+            f" {self._advice}. Keys of OpenAI accounts belong in the vault (`codex-manager add`)."
+            if carried
+            else f"The request has no `Authorization: Bearer` key: {self._advice}."
+        )
+        return refuse(401, INVALID_API_KEY, message, headers=((b"WWW-Authenticate", b"Bearer"),))
+
+
+def _bearer(incoming: Incoming) -> bytes:
+    """The key of `Authorization: Bearer …`, the scheme in any case; empty without one."""
+    scheme, _, key = b"".join(values(incoming, b"authorization")).partition(b" ")
+    return key.strip(b" \t") if scheme.lower() == b"bearer" else b""

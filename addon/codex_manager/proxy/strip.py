@@ -1,0 +1,36 @@
+"""Takes out of a request what is between the client and us, or must never cross from one account to another.
+
+Law: what stays, stays as it is, in order and case. The identity headers OpenAI-Organization and OpenAI-Project stay
+here and are replaced by the engine, which knows the account.
+"""
+
+from codex_manager.engine.messages import Headers
+
+
+__all__ = ["strip"]
+
+HOP_BY_HOP = frozenset(
+    {b"connection", b"keep-alive", b"te", b"trailer", b"upgrade", b"transfer-encoding", b"http2-settings"}
+)  # RFC 9110 §7.6.1; `Proxy-*` by its prefix
+OURS = frozenset({
+    b"authorization",  # the local key
+    b"host",  # names this listener; the upstream has its own name
+    b"expect",  # already answered by the listener
+    b"cookie",  # openai-python returns one account's __cf_bm with the next request, whichever account that gets
+    b"cookie2",
+})  # fmt: skip
+PREFIXES = (b"proxy-", b"x-codex-manager-")
+
+
+def strip(headers: Headers) -> Headers:
+    """What goes on towards the upstream."""
+    named = {
+        token.strip(b" \t").lower()
+        for name, value in headers
+        if name.lower() == b"connection"
+        for token in value.split(b",")
+    }
+    gone = HOP_BY_HOP | OURS | named
+    return tuple(
+        (name, value) for name, value in headers if (low := name.lower()) not in gone and not low.startswith(PREFIXES)
+    )
