@@ -1,0 +1,1 @@
+"""What the fake API answers: endpoints, streams, resources and refusals, modelled on OpenAI's published specification."""

@@ -1,0 +1,208 @@
+"""The text endpoints: chat completions, completions and responses, whole and streamed.
+
+The text of an answer names the model and the request's digest, so that a test can tell whose answer it holds; who
+served it is in `system_fingerprint` (chat) and `metadata.served_by` (responses). No part of a key is ever in it.
+"""
+
+import itertools
+
+from collections.abc import Iterator
+from typing import Any
+
+from codex_manager.testing.openai import errors
+from codex_manager.testing.openai.request import Facts
+from codex_manager.testing.openai.shelf import Shelf
+from codex_manager.testing.openai.sse import event_stream
+from codex_manager.testing.reply import Reply, json_reply
+from codex_manager.testing.step import Good
+
+
+__all__ = ["chat", "completion", "pieces_of", "response"]
+
+
+def tokens(size: int) -> int:
+    """About four bytes a token."""
+    return max(1, size // 4)
+
+
+def text_of(facts: Facts, good: Good) -> str:
+    return (
+        good.text
+        if good.text is not None
+        else f"{facts.model} answers request {facts.digest(16)} of {facts.account.marker}."
+    )
+
+
+def pieces_of(text: str, count: int) -> list[str]:
+    """The text in `count` pieces; more pieces than letters repeat the text."""
+    text = text or " "
+    while len(text) < count:
+        text += f" {text}"
+    edges = [round(number * len(text) / count) for number in range(count + 1)]
+    return [text[start:end] for start, end in itertools.pairwise(edges)]
+
+
+def chat(facts: Facts, good: Good) -> Reply:
+    body = facts.json
+    if not isinstance(body.get("messages"), list):
+        return errors.missing_parameter("messages")
+    text = text_of(facts, good)
+    usage = {
+        "prompt_tokens": tokens(facts.seen.body_size),
+        "completion_tokens": tokens(len(text)),
+        "total_tokens": tokens(facts.seen.body_size) + tokens(len(text)),
+        "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
+        "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0, "accepted_prediction_tokens": 0, "rejected_prediction_tokens": 0},
+    }  # fmt: skip
+    common = {
+        "id": f"chatcmpl-{facts.digest()}",
+        "created": facts.created,
+        "model": body["model"],
+        "service_tier": "default",
+        "system_fingerprint": f"fp_{facts.account.marker}",
+    }
+    if not body.get("stream"):
+        message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None, "annotations": []}
+        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": "stop"}
+        return json_reply({**common, "object": "chat.completion", "choices": [choice], "usage": usage})
+    with_usage = bool((body.get("stream_options") or {}).get("include_usage"))
+
+    def chunk(delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
+        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
+        made = {**common, "object": "chat.completion.chunk", "choices": [choice]}
+        return {**made, "usage": None} if with_usage else made
+
+    def events() -> Iterator[dict[str, Any]]:
+        if good.error is None or good.error[2]:
+            yield chunk({"role": "assistant", "content": "", "refusal": None})
+        for number, piece in enumerate(pieces_of(text, good.chunks)):
+            if good.error is not None and number == good.error[2]:
+                code, message, _ = good.error
+                yield {"error": {"message": message, "type": "server_error", "param": None, "code": code}}
+                return
+            yield chunk({"content": piece})
+        yield chunk({}, "stop")
+        if with_usage:
+            yield {**common, "object": "chat.completion.chunk", "choices": [], "usage": usage}
+
+    return event_stream(events(), named=False, every_s=good.every_s, stamped=good.stamped, done=good.error is None)
+
+
+def completion(facts: Facts, good: Good) -> Reply:
+    body = facts.json
+    if "prompt" not in body:
+        return errors.missing_parameter("prompt")
+    text = text_of(facts, good)
+    common = {"id": f"cmpl-{facts.digest()}", "object": "text_completion", "created": facts.created, "model": body["model"],
+              "system_fingerprint": f"fp_{facts.account.marker}"}  # fmt: skip
+    usage = {"prompt_tokens": tokens(facts.seen.body_size), "completion_tokens": tokens(len(text))}
+    usage["total_tokens"] = sum(usage.values())
+
+    def choice(piece: str, finish: str | None) -> dict[str, Any]:
+        return {"text": piece, "index": 0, "logprobs": None, "finish_reason": finish}
+
+    if not body.get("stream"):
+        return json_reply({**common, "choices": [choice(text, "stop")], "usage": usage})
+
+    def events() -> Iterator[dict[str, Any]]:
+        for piece in pieces_of(text, good.chunks):
+            yield {**common, "choices": [choice(piece, None)]}
+        yield {**common, "choices": [choice("", "stop")]}
+        if (body.get("stream_options") or {}).get("include_usage"):
+            yield {**common, "choices": [], "usage": usage}
+
+    return event_stream(events(), named=False, every_s=good.every_s, stamped=good.stamped, done=True)
+
+
+def response(facts: Facts, good: Good, shelf: Shelf) -> Reply:
+    body = facts.json
+    if (previous := body.get("previous_response_id")) and shelf.find("response", previous, facts.account) is None:
+        return errors.error_reply(
+            400,
+            f"Previous response with id '{previous}' not found.",
+            code="previous_response_not_found",
+            param="previous_response_id",
+        )
+    text = text_of(facts, good)
+    number = shelf.next_number()
+    item = {
+        "id": f"msg_{facts.digest()}{number:08x}",
+        "type": "message",
+        "status": "completed",
+        "role": "assistant",
+        "content": [{"type": "output_text", "text": text, "annotations": [], "logprobs": []}],
+    }
+    usage = {
+        "input_tokens": tokens(facts.seen.body_size),
+        "input_tokens_details": {"cached_tokens": 0},
+        "output_tokens": tokens(len(text)),
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": tokens(facts.seen.body_size) + tokens(len(text)),
+    }
+    whole: dict[str, Any] = {
+        "id": f"resp_{facts.digest()}{number:08x}",
+        "object": "response",
+        "created_at": facts.created,
+        "status": "completed",
+        "background": False,
+        "error": None,
+        "incomplete_details": None,
+        "instructions": body.get("instructions"),
+        "max_output_tokens": body.get("max_output_tokens"),
+        "model": body["model"],
+        "output": [item],
+        "parallel_tool_calls": True,
+        "previous_response_id": previous,
+        "reasoning": {"effort": None, "summary": None},
+        "service_tier": "default",
+        "store": body.get("store", True),
+        "temperature": 1.0,
+        "text": {"format": {"type": "text"}},
+        "tool_choice": "auto",
+        "tools": body.get("tools") or [],
+        "top_p": 1.0,
+        "truncation": "disabled",
+        "usage": usage,
+        "user": None,
+        "metadata": {**(body.get("metadata") or {}), "served_by": facts.account.marker},
+    }
+    if whole["store"]:
+        shelf.put("response", whole["id"], facts.account, whole)
+    if not body.get("stream"):
+        return json_reply(whole)
+    events = response_events(whole, item, text, good)
+    return event_stream(events, named=True, every_s=good.every_s, stamped=good.stamped, done=False)
+
+
+def response_events(whole: dict[str, Any], item: dict[str, Any], text: str, good: Good) -> Iterator[dict[str, Any]]:
+    """The events of one streamed response, numbered in order."""
+    number = -1
+
+    def event(kind: str, **fields: Any) -> dict[str, Any]:
+        nonlocal number
+        number += 1
+        return {"type": kind, "sequence_number": number, **fields}
+
+    begun = {**whole, "status": "in_progress", "output": [], "usage": None}
+    at = {"item_id": item["id"], "output_index": 0, "content_index": 0}
+    yield event("response.created", response=begun)
+    yield event("response.in_progress", response=begun)
+    if good.error is None or good.error[2]:
+        yield event("response.output_item.added", output_index=0, item={**item, "status": "in_progress", "content": []})
+        yield event(
+            "response.content_part.added",
+            **at,
+            part={"type": "output_text", "text": "", "annotations": [], "logprobs": []},
+        )
+    for index, piece in enumerate(pieces_of(text, good.chunks)):
+        if good.error is not None and index == good.error[2]:
+            code, message, _ = good.error
+            yield event(
+                "response.failed", response={**begun, "status": "failed", "error": {"code": code, "message": message}}
+            )
+            return
+        yield event("response.output_text.delta", **at, delta=piece, logprobs=[])
+    yield event("response.output_text.done", **at, text=text, logprobs=[])
+    yield event("response.content_part.done", **at, part=item["content"][0])
+    yield event("response.output_item.done", output_index=0, item=item)
+    yield event("response.completed", response=whole)

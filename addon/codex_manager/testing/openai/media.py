@@ -1,0 +1,118 @@
+"""The endpoints that answer numbers, pictures and sound: embeddings, moderations, images, audio."""
+
+import array
+import base64
+import hashlib
+import struct
+import sys
+
+from typing import Any
+
+from codex_manager.testing.openai import errors
+from codex_manager.testing.openai.multipart import fields
+from codex_manager.testing.openai.request import Facts
+from codex_manager.testing.openai.sse import event_stream
+from codex_manager.testing.reply import Reply, json_reply
+from codex_manager.testing.step import Good
+
+
+__all__ = ["embeddings", "images", "moderation", "speech", "transcription"]
+
+PIXEL = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+"""A PNG of one pixel."""
+
+
+def vector(text: str, dimensions: int) -> list[float]:
+    """Numbers in [-1, 1) that depend on the text alone; exact in 32 bits."""
+    stream = hashlib.shake_256(text.encode()).digest(dimensions * 2)
+    return [value / 32768 for value in struct.unpack(f"<{dimensions}h", stream)]
+
+
+def embeddings(facts: Facts, _good: Good) -> Reply:
+    body = facts.json
+    if "input" not in body:
+        return errors.missing_parameter("input")
+    given = body["input"]
+    inputs = given if isinstance(given, list) and given and not isinstance(given[0], int) else [given]
+    dimensions = body.get("dimensions") or (3072 if str(facts.model).endswith("large") else 1536)
+    data = []
+    for index, text in enumerate(inputs):
+        numbers = vector(str(text), dimensions)
+        value: Any = numbers
+        if body.get("encoding_format") == "base64":
+            packed = array.array("f", numbers)
+            if sys.byteorder == "big":
+                packed.byteswap()
+            value = base64.b64encode(packed.tobytes()).decode()
+        data.append({"object": "embedding", "index": index, "embedding": value})
+    count = max(1, facts.seen.body_size // 4)
+    usage = {"prompt_tokens": count, "total_tokens": count}
+    return json_reply({"object": "list", "data": data, "model": facts.model, "usage": usage})
+
+
+def moderation(facts: Facts, _good: Good) -> Reply:
+    given = facts.json.get("input")
+    if given is None:
+        return errors.missing_parameter("input")
+    names = ("harassment", "hate", "illicit", "self-harm", "sexual", "violence")
+    result = {
+        "flagged": False,
+        "categories": dict.fromkeys(names, False),
+        "category_scores": dict.fromkeys(names, 0.0001),
+        "category_applied_input_types": {name: ["text"] for name in names},
+    }
+    results = [result] * (len(given) if isinstance(given, list) else 1)
+    model = facts.model or "omni-moderation-latest"
+    return json_reply({"id": f"modr-{facts.digest()}", "model": model, "results": results})
+
+
+def images(facts: Facts, _good: Good) -> Reply:
+    """Generations from JSON, edits and variations from a form; one pixel either way."""
+    form = fields(facts.content_type, facts.seen.body) if "multipart/" in facts.content_type else None
+    if form is not None and not any(name in form for name in ("image", "image[]")):
+        return errors.missing_parameter("image")
+    if form is None and "prompt" not in facts.json:
+        return errors.missing_parameter("prompt")
+    asked = (
+        form["n"].content if form is not None and "n" in form else (facts.json or {}).get("n", 1) if form is None else 1
+    )
+    picture = {"b64_json": base64.b64encode(PIXEL).decode(), "revised_prompt": f"request {facts.digest(16)}"}
+    usage = {
+        "total_tokens": 112,
+        "input_tokens": 12,
+        "output_tokens": 100,
+        "input_tokens_details": {"text_tokens": 12, "image_tokens": 0},
+    }
+    return json_reply({"created": facts.created, "data": [picture] * int(asked or 1), "usage": usage})
+
+
+def speech(facts: Facts, good: Good) -> Reply:
+    """About 24 KB of sound that says nothing, sent in pieces without a length, as OpenAI sends it."""
+    if "input" not in facts.json:
+        return errors.missing_parameter("input")
+    sound = b"\xff\xf3\x64\xc4" + hashlib.shake_256(facts.digest().encode()).digest(24_000)
+    size = -(-len(sound) // max(1, good.chunks))
+    pieces = (sound[start : start + size] for start in range(0, len(sound), size))
+    return Reply(headers=[("content-type", "audio/mpeg")], body=pieces, every_s=good.every_s)
+
+
+def transcription(facts: Facts, good: Good) -> Reply:
+    form = fields(facts.content_type, facts.seen.body)
+    if "file" not in form:
+        return errors.missing_parameter("file")
+    text = good.text or f"{facts.model} heard {len(form['file'].content)} bytes."
+    kind = form["response_format"].content.decode() if "response_format" in form else "json"
+    if kind in {"text", "srt", "vtt"}:
+        return Reply(headers=[("content-type", "text/plain; charset=utf-8")], body=f"{text}\n".encode())
+    usage = {"type": "duration", "seconds": 1}
+    if kind == "verbose_json":
+        return json_reply(
+            {"task": "transcribe", "language": "english", "duration": 1.0, "text": text, "segments": [], "usage": usage}
+        )
+    if "stream" in form and form["stream"].content == b"true":
+        words = [{"type": "transcript.text.delta", "delta": f"{word} "} for word in text.split()]
+        done = {"type": "transcript.text.done", "text": text, "usage": usage}
+        return event_stream([*words, done], named=True, every_s=good.every_s, stamped=good.stamped, done=False)
+    return json_reply({"text": text, "usage": usage})

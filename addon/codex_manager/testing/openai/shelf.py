@@ -1,0 +1,40 @@
+"""Things that live in one organization and project: files, stored responses, batches, vector stores.
+
+Law: found only by keys of the domain that made them, as at OpenAI; for anyone else they do not exist.
+"""
+
+import itertools
+
+from typing import Any
+
+from codex_manager.testing.accounts import FakeAccount
+
+
+__all__ = ["Shelf"]
+
+
+class Shelf:
+    """All resources of a server, by kind and id. Ids are unique over all accounts."""
+
+    def __init__(self) -> None:
+        self._things: dict[tuple[str, str], tuple[tuple[str, str], Any]] = {}
+        self._numbers = itertools.count(1)
+
+    def next_number(self) -> int:
+        """Makes ids unique."""
+        return next(self._numbers)
+
+    def put(self, kind: str, name: str, account: FakeAccount, thing: Any) -> None:
+        self._things[kind, name] = (account.domain, thing)
+
+    def find(self, kind: str, name: str, account: FakeAccount) -> Any | None:
+        domain, thing = self._things.get((kind, name), (None, None))
+        return thing if domain == account.domain else None
+
+    def remove(self, kind: str, name: str) -> None:
+        del self._things[kind, name]
+
+    def all(self, kind: str, account: FakeAccount) -> list[Any]:
+        """What one account sees of a kind, newest first as OpenAI lists."""
+        found = [thing for (of, _), (domain, thing) in self._things.items() if of == kind and domain == account.domain]
+        return found[::-1]

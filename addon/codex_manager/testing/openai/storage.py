@@ -1,0 +1,179 @@
+"""The endpoints of things that stay: models, files, stored responses, batches, vector stores."""
+
+from collections.abc import Callable
+from typing import Any
+
+from codex_manager.testing.openai import errors
+from codex_manager.testing.openai.multipart import fields
+from codex_manager.testing.openai.request import Facts
+from codex_manager.testing.openai.shelf import Shelf
+from codex_manager.testing.reply import Reply, json_reply
+from codex_manager.testing.step import Good
+
+
+__all__ = ["model", "models", "routes"]
+
+MISSING = {
+    "file": "No such File object: {}",
+    "response": "Response with id '{}' not found.",
+    "batch": "No batch found with id '{}'.",
+    "vector_store": "No vector store found with id '{}'.",
+}
+
+
+def missing(kind: str, name: str) -> Reply:
+    return errors.error_reply(404, MISSING[kind].format(name), param="id" if kind == "file" else None)
+
+
+def model_object(facts: Facts, name: str) -> dict[str, Any]:
+    return {"id": name, "object": "model", "created": facts.created, "owned_by": "openai"}
+
+
+def models(facts: Facts, _good: Good) -> Reply:
+    return json_reply({"object": "list", "data": [model_object(facts, name) for name in facts.account.listed()]})
+
+
+def model(facts: Facts, _good: Good) -> Reply:
+    name = facts.extra["id"]
+    if not facts.account.has(name):
+        return errors.error_reply(404, f"The model '{name}' does not exist", code="model_not_found", param="model")
+    return json_reply(model_object(facts, name))
+
+
+def page(facts: Facts, things: list[dict[str, Any]]) -> Reply:
+    """One page of a list, by `after` and `limit`."""
+    after = facts.query.get("after")
+    names = [thing["id"] for thing in things]
+    start = names.index(after) + 1 if after in names else 0
+    limit = facts.query.get("limit", "")
+    shown = things[start : start + (int(limit) if limit.isdecimal() else 20)]
+    return json_reply(
+        {
+            "object": "list",
+            "data": shown,
+            "first_id": shown[0]["id"] if shown else None,
+            "last_id": shown[-1]["id"] if shown else None,
+            "has_more": start + len(shown) < len(things),
+        }
+    )
+
+
+def routes(shelf: Shelf) -> list[tuple[str, str, Callable[[Facts, Good], Reply]]]:
+    """Method, path and function of everything that is kept on the shelf."""
+
+    def create(kind: str, make: Callable[[Facts], dict[str, Any] | Reply]) -> Callable[[Facts, Good], Reply]:
+        def endpoint(facts: Facts, _good: Good) -> Reply:
+            thing = make(facts)
+            if isinstance(thing, Reply):
+                return thing
+            shelf.put(kind, thing["id"], facts.account, thing)
+            return json_reply(public(thing))
+
+        return endpoint
+
+    def retrieve(kind: str) -> Callable[[Facts, Good], Reply]:
+        def endpoint(facts: Facts, _good: Good) -> Reply:
+            thing = shelf.find(kind, facts.extra["id"], facts.account)
+            return missing(kind, facts.extra["id"]) if thing is None else json_reply(public(thing))
+
+        return endpoint
+
+    def listing(kind: str) -> Callable[[Facts, Good], Reply]:
+        return lambda facts, _good: page(facts, [public(thing) for thing in shelf.all(kind, facts.account)])
+
+    def delete(kind: str, label: str) -> Callable[[Facts, Good], Reply]:
+        def endpoint(facts: Facts, _good: Good) -> Reply:
+            name = facts.extra["id"]
+            if shelf.find(kind, name, facts.account) is None:
+                return missing(kind, name)
+            shelf.remove(kind, name)
+            return json_reply({"id": name, "object": label, "deleted": True})
+
+        return endpoint
+
+    def content(facts: Facts, _good: Good) -> Reply:
+        thing = shelf.find("file", facts.extra["id"], facts.account)
+        if thing is None:
+            return missing("file", facts.extra["id"])
+        name = thing["filename"].replace('"', "")
+        headers = [
+            ("content-type", "application/octet-stream"),
+            ("content-disposition", f'attachment; filename="{name}"'),
+        ]
+        return Reply(headers=headers, body=thing["_content"])
+
+    def new_file(facts: Facts) -> dict[str, Any] | Reply:
+        form = fields(facts.content_type, facts.seen.body)
+        if "file" not in form:
+            return errors.missing_parameter("file")
+        if "purpose" not in form:
+            return errors.missing_parameter("purpose")
+        whole = facts.seen.body_size <= len(facts.seen.body)
+        return {
+            "id": f"file-{facts.digest(18)}{shelf.next_number():06x}",
+            "object": "file",
+            "bytes": len(form["file"].content) if whole else facts.seen.body_size,
+            "created_at": facts.created,
+            "filename": form["file"].filename or "upload",
+            "purpose": form["purpose"].content.decode(),
+            "status": "processed",
+            "_content": form["file"].content,
+        }
+
+    def new_batch(facts: Facts) -> dict[str, Any] | Reply:
+        body = facts.json or {}
+        source = body.get("input_file_id")
+        if not isinstance(source, str):
+            return errors.missing_parameter("input_file_id")
+        if shelf.find("file", source, facts.account) is None:
+            return errors.error_reply(400, f"Invalid file '{source}': it does not exist.", param="input_file_id")
+        return {
+            "id": f"batch_{facts.digest(24)}{shelf.next_number():08x}",
+            "object": "batch",
+            "endpoint": body.get("endpoint"),
+            "input_file_id": source,
+            "completion_window": body.get("completion_window", "24h"),
+            "status": "validating",
+            "created_at": facts.created,
+            "request_counts": {"total": 0, "completed": 0, "failed": 0},
+            "metadata": body.get("metadata"),
+        }
+
+    def new_vector_store(facts: Facts) -> dict[str, Any] | Reply:
+        body = facts.json or {}
+        for name in body.get("file_ids") or []:
+            if shelf.find("file", name, facts.account) is None:
+                return missing("file", name)
+        return {
+            "id": f"vs_{facts.digest(24)}{shelf.next_number():08x}",
+            "object": "vector_store",
+            "created_at": facts.created,
+            "name": body.get("name"),
+            "usage_bytes": 0,
+            "file_counts": {"in_progress": 0, "completed": 0, "failed": 0, "cancelled": 0, "total": 0},
+            "status": "completed",
+            "last_active_at": facts.created,
+            "metadata": body.get("metadata") or {},
+        }
+
+    return [
+        ("POST", "/v1/files", create("file", new_file)),
+        ("GET", "/v1/files", listing("file")),
+        ("GET", "/v1/files/{id}", retrieve("file")),
+        ("GET", "/v1/files/{id}/content", content),
+        ("DELETE", "/v1/files/{id}", delete("file", "file")),
+        ("GET", "/v1/responses/{id}", retrieve("response")),
+        ("DELETE", "/v1/responses/{id}", delete("response", "response")),
+        ("POST", "/v1/batches", create("batch", new_batch)),
+        ("GET", "/v1/batches", listing("batch")),
+        ("GET", "/v1/batches/{id}", retrieve("batch")),
+        ("POST", "/v1/vector_stores", create("vector_store", new_vector_store)),
+        ("GET", "/v1/vector_stores", listing("vector_store")),
+        ("GET", "/v1/vector_stores/{id}", retrieve("vector_store")),
+        ("DELETE", "/v1/vector_stores/{id}", delete("vector_store", "vector_store.deleted")),
+    ]
+
+
+def public(thing: dict[str, Any]) -> dict[str, Any]:
+    """What may be shown: names with an underscore are the server's own."""
+    return {name: value for name, value in thing.items() if not name.startswith("_")}

@@ -1,0 +1,33 @@
+"""An answer before it travels: status, headers and a body that may be made while it is sent."""
+
+import json
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+
+__all__ = ["Reply", "json_reply"]
+
+
+@dataclass(slots=True, kw_only=True)
+class Reply:
+    """What the server will say. `wire` replaces everything by bytes that need not be HTTP."""
+
+    status: int = 200
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    body: bytes | Iterable[bytes] = b""
+    """Bytes, or pieces made one by one as they are sent."""
+    length: int | None = None
+    """Length of a body made of pieces; None sends it chunked."""
+    every_s: float = 0.0
+    """Pause before each piece."""
+    wire: bytes | None = None
+    bare: bool = False
+    """Goes out as it is, without the headers OpenAI puts on every answer."""
+
+
+def json_reply(content: Any, status: int = 200, headers: Iterable[tuple[str, str]] = ()) -> Reply:
+    """A JSON answer as OpenAI frames it."""
+    body = json.dumps(content, ensure_ascii=False).encode()
+    return Reply(status=status, headers=[("content-type", "application/json"), *headers], body=body)
