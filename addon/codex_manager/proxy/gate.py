@@ -81,7 +81,7 @@ class Gate:
             mib = settings.limits.max_body_bytes // 2**20
             return refuse(
                 413,
-                "request_too_large",
+                REQUEST_TOO_LARGE,
                 f"The body is larger than {mib} MiB; raise limits.max_body_mib to let it through.",
             )
         return Admission(incoming=incoming, client=client, headers=strip(incoming.headers))
