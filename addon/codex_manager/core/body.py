@@ -1,0 +1,201 @@
+"""The few facts of a request's body that routing needs: model, stream, background, room asked for.
+
+JSON is parsed whole by the standard library's C parser. A scanner that only looks at the top level and skips the
+messages was measured and lost: 62 µs against 33 µs for an agent's 40 kB turn, 17 ms against 3 ms for 1 MB of short
+messages (one core, CPython 3.13). Only bodies that are nearly all one string, photographs in base64, are better served
+otherwise: their long strings are taken out before parsing, which finds the same facts in 30 MB in 8 ms, not 34.
+
+Law: never raises, never changes the body, and says of a body it cannot read only that it cannot: the upstream judges
+it. Of keys given twice the last counts, as in every JSON parser OpenAI's servers may use.
+"""
+
+import json
+import re
+import zlib
+
+from dataclasses import dataclass
+from typing import Any
+
+
+__all__ = ["BodyFacts", "facts"]
+
+LONGEST_MODEL = 256
+"""What is longer is no model's name."""
+LARGE = 256 * 1024
+"""Below this a whole parse costs less than 1 ms whatever the body."""
+SPARSE = 1024
+"""A large body with fewer quotes than one in so many bytes consists of few, long strings."""
+LONG_STRING = 2048
+"""Strings longer than this in bytes are taken out; a model's name is shorter even if each letter is a \\u escape."""
+LARGEST_DECODED = 32 * 1024 * 1024
+"""The replay limit: larger bodies are streamed and never come here."""
+
+
+@dataclass(frozen=True, slots=True)
+class BodyFacts:
+    """What a body says; the defaults are those of a request without one."""
+
+    model: str | None = None
+    stream: bool = False
+    background: bool = False
+    """The upstream goes on with the job after the answer, so the request is not repeated lightly."""
+    max_output_tokens: int | None = None
+    malformed: bool = False
+    """It claims to be JSON or a form and is not. Nobody but the upstream acts on this; it explains a missing model."""
+
+
+NOTHING = BodyFacts()
+MALFORMED = BodyFacts(malformed=True)
+
+
+def facts(content_type: str | None, body: bytes, content_encoding: str | None = None) -> BodyFacts:
+    """The facts of a body as received. Compressed bodies are read when the standard library can."""
+    if not body:
+        return NOTHING
+    if content_encoding and content_encoding.strip().lower() != "identity":
+        plain = _decoded(body, content_encoding.strip().lower())
+        if plain is None:
+            return NOTHING
+        body = plain
+    kind = (content_type or "").partition(";")[0].strip().lower()
+    if kind == "multipart/form-data":
+        return _form_facts(content_type or "", body)
+    if kind == "application/json" or kind.endswith("+json"):
+        return _json_facts(body)
+    # curl -d without a header says application/x-www-form-urlencoded; text/plain spares browsers a preflight.
+    return _json_facts(body) if body[:64].lstrip()[:1] == b"{" else NOTHING
+
+
+# --- JSON -----------------------------------------------------------------------------------------------------------
+
+
+def _json_facts(body: bytes) -> BodyFacts:
+    if len(body) >= LARGE and body.count(b'"') * SPARSE < len(body) and b"\0" not in body[:4]:
+        body = _without_long_strings(body)
+    data = _parsed(body)
+    if data is _UNREADABLE:
+        return MALFORMED
+    if not isinstance(data, dict):
+        return NOTHING
+    return BodyFacts(
+        model=_model(data.get("model")),
+        stream=data.get("stream") is True,
+        background=data.get("background") is True,
+        max_output_tokens=_cap(data),
+    )
+
+
+_UNREADABLE = object()
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except RecursionError:
+        return _UNREADABLE
+    except ValueError as error:
+        if "integer string conversion" not in str(error):
+            return _UNREADABLE
+    try:
+        return json.loads(body, parse_int=float)  # Python's limit of 4,300 digits is not JSON's
+    except (ValueError, RecursionError):
+        return _UNREADABLE
+
+
+def _without_long_strings(body: bytes) -> bytes:
+    """The same JSON with `""` in the place of every long string; UTF-8 only."""
+    kept: list[bytes] = []
+    begin = 0
+    while (opening := body.find(b'"', begin)) >= 0:
+        closing = _end_of_string(body, opening + 1)
+        if closing < 0:
+            break
+        if closing - opening > LONG_STRING:
+            kept += (body[begin:opening], b'""')
+        else:
+            kept.append(body[begin : closing + 1])
+        begin = closing + 1
+    kept.append(body[begin:])
+    return b"".join(kept)
+
+
+def _end_of_string(body: bytes, begin: int) -> int:
+    """Where the quote is that ends a string; a quote behind an odd number of backslashes does not."""
+    while (quote := body.find(b'"', begin)) >= 0:
+        backslashes = quote - 1
+        while body[backslashes] == ord("\\"):
+            backslashes -= 1
+        if (quote - backslashes) % 2:
+            return quote
+        begin = quote + 1
+    return -1
+
+
+def _model(value: Any) -> str | None:
+    return value if isinstance(value, str) and 0 < len(value) <= LONGEST_MODEL else None
+
+
+def _cap(data: dict[str, Any]) -> int | None:
+    """Responses, chat and completions each have their own name for it."""
+    for name in ("max_output_tokens", "max_completion_tokens", "max_tokens"):
+        value = data.get(name)
+        if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 1 << 31:
+            return value
+    return None
+
+
+# --- multipart/form-data --------------------------------------------------------------------------------------------
+
+_BOUNDARY = re.compile(r'boundary\s*=\s*(?:"([^"]{1,100})"|([^\s";,]{1,100}))', re.IGNORECASE)
+_DISPOSITION = re.compile(rb"^content-disposition\s*:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
+_NAME = re.compile(rb'[;\s]name\s*=\s*(?:"([^"\r\n]{0,100})"|([^\s";]{1,100}))', re.IGNORECASE)
+_FILE = re.compile(rb"[;\s]filename\*?\s*=", re.IGNORECASE)
+_MOST_PARTS = 256
+_LONGEST_PART_HEAD = 8192
+_LONGEST_FIELD = 1024
+
+
+def _form_facts(content_type: str, body: bytes) -> BodyFacts:
+    """`model` and `stream` of a form; file contents are passed over, never copied."""
+    boundary = _BOUNDARY.search(content_type)
+    if boundary is None:
+        return MALFORMED
+    delimiter = b"--" + (boundary[1] or boundary[2]).encode("utf-8", "replace")
+    fields: dict[bytes, bytes] = {}
+    at = 0 if body.startswith(delimiter) else body.find(b"\r\n" + delimiter) + 2
+    if at == 1:  # find said -1
+        return MALFORMED
+    for _ in range(_MOST_PARTS):
+        at += len(delimiter)
+        if body.startswith(b"--", at):  # the closing delimiter
+            break
+        head_end = body.find(b"\r\n\r\n", at, at + _LONGEST_PART_HEAD)
+        following = body.find(b"\r\n" + delimiter, max(head_end, at))
+        if head_end < 0 or following < 0:
+            return MALFORMED
+        disposition = _DISPOSITION.search(body[at:head_end])
+        head = disposition[1] if disposition else b""
+        name = _NAME.search(head)
+        if name is not None and _FILE.search(head) is None and following - head_end <= _LONGEST_FIELD:
+            fields[name[1] or name[2] or b""] = body[head_end + 4 : following]
+        at = following + 2
+    return BodyFacts(
+        model=_model(fields.get(b"model", b"").decode("utf-8", "replace").strip()),
+        stream=fields.get(b"stream", b"").strip().lower() == b"true",
+    )
+
+
+# --- Content-Encoding -----------------------------------------------------------------------------------------------
+
+
+def _decoded(body: bytes, encoding: str) -> bytes | None:
+    """From gzip and deflate; None for what the standard library cannot read or what grows beyond reason."""
+    window = {"gzip": 31, "x-gzip": 31, "deflate": 15}.get(encoding)
+    if window is None:
+        return None
+    decoder = zlib.decompressobj(window)
+    try:
+        plain = decoder.decompress(body, LARGEST_DECODED)
+    except zlib.error:
+        return None
+    return plain if not decoder.unconsumed_tail else None
