@@ -6,9 +6,9 @@ could have opened it; a permissive umask cannot widen it.
 
 import os
 import stat
-import time
 
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from codex_manager.vault.errors import VaultUnwritableError
@@ -18,23 +18,23 @@ __all__ = ["create_private", "make_private_dirs", "others_may_read", "sync_dir",
 
 
 def timestamp() -> str:
-    """Now, UTC, as the vault writes times."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    """Now, UTC, as the vault writes times: fine enough that accounts of one import keep their order."""
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def make_private_dirs(directory: Path) -> None:
     """Make a directory and its missing parents, each 0700."""
     missing = []
     current = directory
-    while not current.exists():
-        missing.append(current)
-        current = current.parent
-    for path in reversed(missing):
-        try:
+    try:
+        while not current.exists():
+            missing.append(current)
+            current = current.parent
+        for current in reversed(missing):
             with suppress(FileExistsError):  # another process was faster; it made it the same way
-                path.mkdir(mode=0o700)
-        except OSError as error:
-            raise _unwritable(path, error) from None
+                current.mkdir(mode=0o700)
+    except OSError as error:
+        raise _unwritable(current, error) from None
 
 
 def create_private(path: Path) -> None:

@@ -12,9 +12,10 @@ import uuid
 from dataclasses import dataclass
 from typing import Any, Final
 
+from codex_manager.core.secret import Secret
 from codex_manager.vault import envelope
 from codex_manager.vault.errors import VaultHeaderRefusedError, VaultTooNewError, WrongKeyError
-from codex_manager.vault.kdf import KdfParams
+from codex_manager.vault.kdf import KdfParams, derive
 
 
 __all__ = ["FORMAT", "VERSION", "Header"]
@@ -57,6 +58,18 @@ class Header:
         if len(dek) != envelope.KEY_BYTES:
             raise _refused("the wrapped key has the wrong length")
         return dek
+
+    def prove(self, master_key: Secret) -> None:
+        """Return only if the master key opens the vault.
+
+        Raises:
+            WrongKeyError: it does not.
+        """
+        kek = derive(master_key, self.kdf)
+        try:
+            envelope.wipe(self.unwrap(kek))
+        finally:
+            envelope.wipe(kek)
 
     @property
     def keyring_name(self) -> str:

@@ -16,7 +16,7 @@ from codex_manager.vault.errors import VaultTamperedError
 from codex_manager.vault.header import FORMAT, VERSION
 
 
-__all__ = ["KINDS", "Kind", "Records"]
+__all__ = ["KINDS", "Kind", "Records", "reading"]
 
 type Kind = Literal["account", "client_key", "setting"]
 
@@ -62,7 +62,19 @@ class Records:
         """Delete a record, readable or not; whether there was one."""
         return self._connection.execute("DELETE FROM record WHERE kind = ? AND id = ?", (kind, record)).rowcount == 1
 
-    def _place(self, kind: Kind, record: str) -> bytes:
+    def reseal(self, dek: bytearray) -> None:
+        """Seal every record under another key; kinds of later versions, too.
+
+        Raises:
+            VaultTamperedError: one does not open.
+        """
+        for kind, record, sealed in self._connection.execute("SELECT kind, id, sealed FROM record").fetchall():
+            place = self._place(kind, record)
+            with reading(kind, record):
+                again = envelope.seal(dek, envelope.open_sealed(self._dek, sealed, place), place)
+            self._connection.execute("UPDATE record SET sealed = ? WHERE kind = ? AND id = ?", (again, kind, record))
+
+    def _place(self, kind: str, record: str) -> bytes:
         return envelope.aad(FORMAT, str(VERSION), self._vault_id, kind, record)
 
     def _opened(self, kind: Kind, record: object, sealed: object) -> Payload:
@@ -73,7 +85,7 @@ class Records:
 
 
 @contextmanager
-def reading(kind: Kind, record: str) -> Iterator[None]:
+def reading(kind: str, record: str) -> Iterator[None]:
     """What does not open or does not parse was not written by us."""
     try:
         yield
@@ -81,9 +93,9 @@ def reading(kind: Kind, record: str) -> Iterator[None]:
         raise tampered(kind, record) from None
 
 
-def tampered(kind: Kind, record: str) -> VaultTamperedError:
+def tampered(kind: str, record: str) -> VaultTamperedError:
     """The error that names the row."""
-    what = {"account": "account", "client_key": "client key", "setting": "setting"}[kind]
+    what = {"account": "account", "client_key": "client key"}.get(kind, kind)
     cure = (
         f"remove it with `codex-manager remove {record}` or restore a backup"
         if kind == "account"

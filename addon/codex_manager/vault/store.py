@@ -4,10 +4,7 @@ What it knows: which records there are and which rules hold between them. What i
 comes from (`masterkey`), how SQLite is driven (`database`), how bytes are sealed (`envelope`).
 
 Laws. A label is unique without regard to case, decided inside the transaction that writes it. Several processes and
-threads may use one vault at once: every method is one transaction, `transaction()` groups several. Each transaction
-looks at the header first: a vault that was locked meanwhile drops its keys and refuses; one that was rotated is
-followed with the key-encryption key held here; one that was rekeyed goes on with the data key it has.
-
+threads may use one vault at once: every method is one transaction, `transaction()` groups several.
 Not promised: that a record put back from an older copy of the same vault is noticed (docs/security.md).
 """
 
@@ -15,35 +12,25 @@ import hashlib
 import secrets
 import uuid
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
-
-from argon2 import Parameters
+from typing import Final
 
 from codex_manager.core.account import Account
 from codex_manager.core.secret import Secret
-from codex_manager.vault import codec, envelope, names
+from codex_manager.vault import codec, names
 from codex_manager.vault.codec import ClientKey
-from codex_manager.vault.database import BUSY_TIMEOUT_S, Database, State
 from codex_manager.vault.errors import (
     AccountNotFoundError,
     ClientKeyNotFoundError,
     KeyNameTakenError,
     LabelTakenError,
-    VaultExistsError,
-    VaultLockedError,
-    WrongKeyError,
 )
-from codex_manager.vault.files import create_private, make_private_dirs, timestamp
-from codex_manager.vault.header import Header
-from codex_manager.vault.kdf import RFC_9106_LOW_MEMORY, KdfParams, derive
+from codex_manager.vault.files import timestamp
+from codex_manager.vault.opened import has_vault
 from codex_manager.vault.records import Records, reading
+from codex_manager.vault.upkeep import Upkeep
 
 
-__all__ = ["CLIENT_KEY_PREFIX", "ClientKey", "Vault", "has_vault", "locked_error", "new_account"]
+__all__ = ["CLIENT_KEY_PREFIX", "ClientKey", "Vault", "has_vault", "new_account"]
 
 CLIENT_KEY_PREFIX: Final = "sk-cm-"
 PINNED: Final = "pinned"
@@ -55,117 +42,8 @@ def new_account(label: str, api_key: Secret, **fields: object) -> Account:
     return Account(id=str(uuid.uuid4()), label=label, api_key=api_key, created_at=now, updated_at=now).replace(**fields)
 
 
-def has_vault(path: Path) -> bool:
-    """Whether there is a vault at the path. An empty file is none: making it was interrupted, and may be done again."""
-    return path.exists() and path.stat().st_size > 0
-
-
-def locked_error(path: Path) -> VaultLockedError:
-    """The refusal while the lock marker is set."""
-    return VaultLockedError(f"the vault {path} is locked", hint="unlock it with `codex-manager vault unlock`")
-
-
-class Vault:
-    """An open vault. Mutable state: the header last seen, the two keys (zeroed by `close` and by a lock)."""
-
-    def __init__(self, database: Database, header: Header, *, kek: bytearray, dek: bytearray) -> None:
-        self._database = database
-        self._header = header
-        self._kek = kek
-        self._kek_params = header.kdf
-        self._dek = dek
-
-    # Making, opening, closing ----------------------------------------------------------------------------------------
-
-    @classmethod
-    def create(
-        cls,
-        path: Path,
-        master_key: Secret,
-        *,
-        profile: Parameters = RFC_9106_LOW_MEMORY,
-        before_commit: Callable[[Header], None] | None = None,
-    ) -> "Vault":
-        """Make a vault where there is none and open it. `before_commit` sees the header first (to keep the key).
-
-        Raises:
-            VaultExistsError: there is a file already.
-            VaultUnwritableError, VaultFullError: it cannot be made there.
-        """
-        make_private_dirs(path.parent)
-        if has_vault(path):
-            raise _exists(path)
-        kdf = KdfParams.fresh(profile)
-        kek, dek = derive(master_key, kdf), envelope.new_key()
-        header = Header.wrap(str(uuid.uuid4()), str(uuid.uuid4()), kdf, kek=kek, dek=dek)
-        database = Database(path)
-        try:
-            if before_commit is not None:
-                before_commit(header)
-            with suppress(FileExistsError):  # empty: a creation that was interrupted; `create` decides who completes it
-                create_private(path)
-            with database.create(header.to_json()):
-                pass
-        except BaseException as error:
-            database.close()
-            envelope.wipe(kek)
-            envelope.wipe(dek)
-            if isinstance(error, FileExistsError):
-                raise _exists(path) from None
-            raise
-        return cls(database, header, kek=kek, dek=dek)
-
-    @classmethod
-    def open(cls, path: Path, master_key: Secret, *, busy_timeout_s: float = BUSY_TIMEOUT_S) -> "Vault":
-        """Open a vault; writes nothing. Takes as long as the key derivation does (0.3 s).
-
-        Raises:
-            VaultMissingError, VaultCorruptError, VaultHeaderRefusedError, VaultTooNewError: there is nothing to open.
-            VaultLockedError: the lock marker is set.
-            WrongKeyError: the key does not fit.
-        """
-        database = Database(path, busy_timeout_s=busy_timeout_s)
-        try:
-            with database.read() as state:
-                if state.locked_at:
-                    raise locked_error(path)
-            header = Header.from_json(state.header)
-            kek = derive(master_key, header.kdf)
-            return cls(database, header, kek=kek, dek=header.unwrap(kek))
-        except BaseException:
-            database.close()
-            raise
-
-    def close(self) -> None:
-        """Zero the keys and close the file; safe to call twice."""
-        self._drop_keys()
-        self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"<Vault {self.path}>"
-
-    @property
-    def path(self) -> Path:
-        """The vault's file."""
-        return self._database.path
-
-    @property
-    def vault_id(self) -> str:
-        """Named in every record's AAD and in the keyring entry; no secret."""
-        return self._header.vault_id
-
-    @property
-    def header(self) -> Header:
-        """The header last seen."""
-        return self._header
+class Vault(Upkeep):
+    """An open vault with its accounts; see `OpenVault` for opening and closing, `Upkeep` for the care of it."""
 
     # Accounts --------------------------------------------------------------------------------------------------------
 
@@ -298,60 +176,6 @@ class Vault:
             hint=f"the keys are: {known}" if known else "make one with `codex-manager keys add`",
         )
 
-    # Transactions ----------------------------------------------------------------------------------------------------
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Group changes: all of them or none."""
-        with self._writing():
-            yield
-
-    def change_token(self) -> int:
-        """Differs after any process changed, locked or replaced the vault; costs some 50 µs and needs no key."""
-        with self._database.read() as state:
-            if state.locked_at:
-                self._drop_keys()
-        return hash((self._database.file, state.generation))
-
-    @contextmanager
-    def _reading(self) -> Iterator[Records]:
-        with self._database.read() as state:
-            yield self._records(state)
-
-    @contextmanager
-    def _writing(self) -> Iterator[Records]:
-        with self._database.write() as state:
-            yield self._records(state)
-
-    def _records(self, state: State) -> Records:
-        self._follow(state)
-        return Records(self._database.connection, self._header.vault_id, self._dek)
-
-    def _follow(self, state: State) -> None:
-        """Have the keys of the vault as it is now, or refuse."""
-        if state.locked_at:
-            self._drop_keys()
-        if not self._dek:
-            raise locked_error(self.path)
-        header = Header.from_json(state.header)
-        if header == self._header:
-            return
-        if (header.vault_id, header.key_id) != (self._header.vault_id, self._header.key_id):
-            if header.kdf != self._kek_params:
-                raise WrongKeyError(
-                    f"the vault {self.path} has got another master key since it was opened here",
-                    hint="start this process again",
-                )
-            old, self._dek = self._dek, header.unwrap(self._kek)
-            envelope.wipe(old)
-        self._header = header
-
-    def _drop_keys(self) -> None:
-        with self._database.lock:  # no seal is under way while the keys go
-            for key in (self._kek, self._dek):
-                envelope.wipe(key)
-                key.clear()
-
 
 def _accounts(records: Records) -> list[Account]:
     found = []
@@ -376,7 +200,3 @@ def _refuse_taken(account: Account, others: list[Account]) -> None:
                 f"there is an account labelled {other.label!r} already",
                 hint=f"choose another label, or change that one with `codex-manager edit {other.label!r}`",
             )
-
-
-def _exists(path: Path) -> VaultExistsError:
-    return VaultExistsError(f"there is a vault at {path} already", hint="see what is in it with `codex-manager list`")
