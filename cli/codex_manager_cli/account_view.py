@@ -1,0 +1,122 @@
+"""How accounts look: a table for people, plain data for programs.
+
+Pure: accounts in, text or JSON-ready dictionaries out. Law: of a key only `Secret.hint()` is ever shown.
+"""
+
+import unicodedata
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from codex_manager.core.account import Account
+
+
+__all__ = ["as_data", "as_page", "as_table", "columns"]
+
+
+def as_data(account: Account, *, pinned: bool) -> dict[str, Any]:
+    """The account for `--json`; keys keep their names and their order from release to release."""
+    return {
+        "id": account.id,
+        "label": account.label,
+        "key": account.api_key.hint(),
+        "organization": account.organization,
+        "project": account.project,
+        "base_url": account.base_url,
+        "models": list(account.models),
+        "daily_limit_usd": account.daily_limit_usd,
+        "monthly_limit_usd": account.monthly_limit_usd,
+        "priority": account.priority,
+        "weight": account.weight,
+        "enabled": account.enabled,
+        "switched_to": pinned,
+        "admin_key": account.admin_key.hint() if account.admin_key else None,
+        "tags": list(account.tags),
+        "notes": account.notes,
+        "created_at": account.created_at,
+        "updated_at": account.updated_at,
+        "last_used_at": account.last_used_at,
+    }
+
+
+def as_table(accounts: Iterable[Account], *, pinned: str | None) -> str:
+    """One line an account, columns aligned."""
+    rows = [("LABEL", "KEY", "ORGANIZATION", "MODELS", "PER DAY", "PER MONTH", "PRIORITY", "STATE", "TAGS")]
+    rows += [
+        (
+            account.label,
+            account.api_key.hint(),
+            account.organization or "-",
+            _short(account.models) if account.models else "all",
+            _money(account.daily_limit_usd),
+            _money(account.monthly_limit_usd),
+            str(account.priority),
+            _state(account, pinned),
+            _short(account.tags) if account.tags else "-",
+        )
+        for account in accounts
+    ]
+    return columns(rows)
+
+
+def as_page(account: Account, *, pinned: bool) -> str:
+    """Everything about one account, a line a field."""
+    lines = [
+        ("label", account.label),
+        ("id", account.id),
+        ("key", account.api_key.hint()),
+        ("organization", account.organization or "-"),
+        ("project", account.project or "-"),
+        ("base url", account.base_url or "as configured"),
+        ("models", ", ".join(account.models) or "all"),
+        ("daily limit", _money(account.daily_limit_usd)),
+        ("monthly limit", _money(account.monthly_limit_usd)),
+        ("priority", str(account.priority)),
+        ("weight", f"{account.weight:g}"),
+        ("state", _state(account, account.id if pinned else None)),
+        ("admin key", account.admin_key.hint() if account.admin_key else "-"),
+        ("tags", ", ".join(account.tags) or "-"),
+        ("notes", account.notes.replace("\n", "\n" + " " * 15) or "-"),
+        ("created", account.created_at or "-"),
+        ("updated", account.updated_at or "-"),
+        ("last used", account.last_used_at or "never"),
+    ]
+    return columns(lines)
+
+
+def columns(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of text, each column as wide as its widest cell on a terminal."""
+    widths = [max(_width(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return "\n".join(
+        "  ".join(
+            cell + " " * (width - _width(cell) if i < len(row) - 1 else 0)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    )
+
+
+def _state(account: Account, pinned: str | None) -> str:
+    state = "enabled" if account.enabled else "disabled"
+    return f"{state}, switched to" if account.id == pinned else state
+
+
+def _short(items: Sequence[str], limit: int = 32) -> str:
+    """As many items as fit a column, and how many more there are."""
+    text = ",".join(items)
+    if len(text) <= limit:
+        return text
+    head = items[0] if len(items[0]) <= limit else items[0][: limit - 1] + "…"
+    return f"{head} +{len(items) - 1}" if len(items) > 1 else head
+
+
+def _money(dollars: float | None) -> str:
+    return "-" if dollars is None else f"${dollars:,.2f}"
+
+
+def _width(text: str) -> int:
+    """Cells on a terminal: East Asian and emoji take two, combining marks and joiners none."""
+    return sum(
+        0 if unicodedata.combining(c) or unicodedata.category(c) in {"Mn", "Cf"} else 1 + (unicodedata.east_asian_width(c) in "WF")
+        for c in text
+    )
