@@ -57,9 +57,13 @@ def read(
 
 
 def judge(
-    source: Document, environ: Mapping[str, str], *, options: Mapping[str, tuple[str, Any]] | None = None
+    source: Document,
+    environ: Mapping[str, str],
+    *,
+    options: Mapping[str, tuple[str, Any]] | None = None,
+    together: bool = True,
 ) -> Loaded:
-    """A document with its overrides, validated.
+    """A document with its overrides, validated; `together=False` judges each value by itself only.
 
     Raises:
         ConfigError: as `load`.
@@ -100,7 +104,7 @@ def judge(
         raise _complain(wrong) from None
     wrong = [
         (*where(*conflict.key.split(".")), f"{conflict.key} {conflict.text}", conflict.cure)
-        for conflict in conflicts(config)
+        for conflict in (conflicts(config) if together else ())
     ]
     if wrong:
         raise _complain(wrong)

@@ -1,0 +1,148 @@
+"""Changing the configuration file: one setting, several, or all of it.
+
+Law: under a lock the text is read, changed, validated as a whole, and only then put in place; whatever is refused
+leaves the file as it was. Comments, order and layout stay (see `splice`).
+"""
+
+import os
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from codex_manager.config import document, storage
+from codex_manager.config.catalogue import SETTINGS, Setting, alternatives
+from codex_manager.config.environment import value_from_text
+from codex_manager.config.errors import ConfigError
+from codex_manager.config.load import Loaded, judge
+from codex_manager.config.paths import Paths
+from codex_manager.config.splice import drop, put
+from codex_manager.config.template import HEADER, template
+
+
+__all__ = ["create", "replace_text", "reset", "set_text", "set_values", "setting_named", "unset"]
+
+
+def setting_named(key: str) -> Setting:
+    """The setting with this dotted key.
+
+    Raises:
+        ConfigError: there is none; the hint names the one probably meant.
+    """
+    setting = SETTINGS.get(key)
+    if setting is None:
+        near = alternatives(key)
+        shown = key if len(key) <= 60 and key.isprintable() and "sk-" not in key else "of this name"
+        raise ConfigError(
+            f"there is no setting {shown}",
+            hint=f"did you mean {near}?" if near else "`codex-manager config show` lists them all",
+            exit_code=2,
+        )
+    return setting
+
+
+def set_text(paths: Paths, key: str, text: str, environ: Mapping[str, str] = os.environ) -> Loaded:
+    """Set one setting to a value as a person types it.
+
+    Raises:
+        ConfigError: no such setting, or the configuration would not be valid; the file is as it was.
+    """
+    setting = setting_named(key)
+    try:
+        value = value_from_text(setting, text)
+    except ValueError as error:
+        raise ConfigError(f"{key} {error}") from None
+    return set_values(paths, {key: value}, environ)
+
+
+def set_values(paths: Paths, values: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Loaded:
+    """Set several settings at once, or none of them.
+
+    Raises:
+        ConfigError: as `set_text`.
+    """
+
+    def change(text: str) -> str:
+        for key, value in values.items():
+            setting = setting_named(key)
+            text = put(text, paths.config_file.name, setting.section, setting.name, value)
+        return text
+
+    return _change(paths, environ, change)
+
+
+def unset(paths: Paths, key: str, environ: Mapping[str, str] = os.environ) -> Loaded:
+    """Go back to the default of one setting.
+
+    Raises:
+        ConfigError: as `set_text`.
+    """
+    setting = setting_named(key)
+    return _change(paths, environ, lambda text: drop(text, paths.config_file.name, setting.section, setting.name))
+
+
+def replace_text(
+    paths: Paths, text: str, environ: Mapping[str, str] = os.environ, *, instead_of: str | None = None
+) -> Loaded:
+    """Put a whole new text in place; with `instead_of`, only if the file still holds that text.
+
+    Raises:
+        ConfigError: the text is not a valid configuration, or the file was changed meanwhile.
+    """
+
+    def change(current: str) -> str:
+        if instead_of is not None and current != instead_of:
+            raise ConfigError(
+                f"{paths.config_file} was changed by somebody else meanwhile", hint="start again from the new text"
+            )
+        return text
+
+    return _change(paths, environ, change, fresh="")
+
+
+def create(paths: Paths) -> bool:
+    """Write the commented starter file unless there is a configuration; whether it was written.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
+    paths.make_dirs()
+    with storage.exclusive(paths.config_file):
+        if os.path.lexists(paths.config_file):
+            return False
+        storage.write(paths.config_file, template())
+    return True
+
+
+def reset(paths: Paths) -> bool:
+    """Start anew with the defaults; the old file stays as `config.yaml.bak`. Whether there was one.
+
+    Raises:
+        ConfigError: a file cannot be written.
+    """
+    paths.make_dirs()
+    with storage.exclusive(paths.config_file):
+        existed = os.path.lexists(paths.config_file)
+        if existed:
+            try:
+                # moved, not copied: it may be unreadable, which can be why it is reset
+                paths.config_file.replace(paths.config_file.with_name(paths.config_file.name + ".bak"))
+            except OSError as error:
+                raise ConfigError(
+                    f"{paths.config_file} cannot be moved away: {(error.strerror or str(error)).lower()}"
+                ) from None
+        storage.write(paths.config_file, template())
+    return existed
+
+
+def _change(paths: Paths, environ: Mapping[str, str], change: Callable[[str], str], *, fresh: str = HEADER) -> Loaded:
+    paths.make_dirs()
+    name = paths.config_file.name
+    with storage.exclusive(paths.config_file):
+        text = document.read_text(paths.config_file)
+        changed = change(fresh if text is None else text)
+        source = document.parse(changed, name)
+        judge(source, {}, together=False)  # an override must not hide a bad value of the file
+        loaded = judge(source, environ)
+        if changed != text:
+            storage.write(paths.config_file, changed)
+    return loaded
