@@ -1,0 +1,60 @@
+"""The endpoints that answer for ourselves: is the program alive, can it serve.
+
+Knows two numbers and a reason from the engine; knows no labels and no keys, because these need no key to read.
+Law: GET and HEAD only; `/health` is always 200 (the program is alive), `/ready` is 503 while nothing can be served.
+"""
+
+from dataclasses import dataclass
+
+from codex_manager import __version__
+from codex_manager.core.openai_error import NO_AVAILABLE_ACCOUNTS, NO_USABLE_ACCOUNT, VAULT_LOCKED, error_body
+from codex_manager.engine.messages import Answer
+from codex_manager.proxy.answers import json_answer, plain_answer
+from codex_manager.proxy.gate import LOCAL_PATHS
+from codex_manager.proxy.head import path_of
+
+
+__all__ = ["Capacity", "local_answer"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capacity:
+    """What could be served now."""
+
+    accounts: int
+    available: int
+    """Of these, how many can serve now."""
+    locked: bool
+    """The vault is locked."""
+
+
+def local_answer(method: str, target: str, capacity: Capacity, *, uptime_s: float) -> Answer | None:
+    """The answer of one of our own paths; None for any other path."""
+    path = path_of(target)
+    if path not in LOCAL_PATHS:
+        return None
+    head = method == "HEAD"
+    if method not in {"GET", "HEAD"}:
+        body = error_body(f"{path} answers GET and HEAD only.", type="invalid_request_error", code="method_not_allowed")
+        return plain_answer(405, body, headers=((b"Allow", b"GET, HEAD"),))
+    if path == "/ready":
+        reason = _not_ready(capacity)
+        if reason is not None:
+            return json_answer(503, {"status": "not ready", "reason": reason}, head=head)
+        return json_answer(200, {"status": "ready"}, head=head)
+    document = {
+        "status": "ok" if capacity.available > 0 and not capacity.locked else "degraded",
+        "version": __version__,
+        "accounts": capacity.accounts,
+        "available": capacity.available,
+        "uptime_seconds": int(uptime_s),
+    }
+    return json_answer(200, document, head=head)
+
+
+def _not_ready(capacity: Capacity) -> str | None:
+    if capacity.locked:
+        return VAULT_LOCKED
+    if capacity.accounts == 0:
+        return NO_AVAILABLE_ACCOUNTS
+    return NO_USABLE_ACCOUNT if capacity.available == 0 else None

@@ -1,0 +1,52 @@
+"""Whether a base URL leads back to this listener: requests would go round until the sockets run out.
+
+Knows how names and addresses of this machine are told; looks names up (blocking), so call it in a thread. The
+configuration refuses what it can see in the text; this sees names that resolve here and every interface.
+Law: only a certain match counts. A name that cannot be looked up now is no loop; the engine judges again when it connects.
+"""
+
+import ipaddress
+import socket
+
+from codex_manager.config.address import is_wildcard, url_address
+
+
+__all__ = ["Bound", "leads_to"]
+
+type Bound = frozenset[tuple[str, int]]
+"""Where the listener is bound: addresses, `0.0.0.0` and `::` included."""
+
+
+def leads_to(base_url: str, bound: Bound) -> bool:
+    """The URL's host and port are ours. Names are looked up only when the port is one of ours."""
+    host, port = url_address(base_url)
+    ours = {address for address, own_port in bound if own_port == port}
+    if not ours:
+        return False
+    everywhere = any(is_wildcard(address) for address in ours)
+    return any(
+        address in ours or is_wildcard(address) or (everywhere and _is_this_machine(address))
+        for address in _look_up(host)
+    )
+
+
+def _look_up(host: str) -> set[str]:
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return set()
+    return {str(address[4][0]).partition("%")[0] for address in found}
+
+
+def _is_this_machine(address: str) -> bool:
+    """An address a socket can be bound to is one of this machine's."""
+    parsed = ipaddress.ip_address(address)
+    if parsed.is_loopback:
+        return True
+    family = socket.AF_INET if parsed.version == 4 else socket.AF_INET6
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.bind((address, 0))
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,97 @@
+"""From the configuration, as the user writes it, to what gate, listener and engine are told.
+
+Pure. Law: every key of the configuration that the proxy obeys is named here once; nothing else reads `Config`.
+"""
+
+from collections.abc import Iterable
+
+from codex_manager.config.address import Address, is_wildcard, parse_address, url_address
+from codex_manager.config.schema import DEFAULT_LOCAL_KEYS, Config
+from codex_manager.engine.settings import EngineSettings
+from codex_manager.proxy.gate import GateSettings
+from codex_manager.proxy.incoming import Limits
+from codex_manager.proxy.local_keys import LocalKey, LocalKeys, digest
+from codex_manager.proxy.origin import Hosts
+from codex_manager.proxy.own_address import Bound
+
+
+__all__ = ["OPENAI_HOST", "bind_address", "engine_settings", "gate_settings", "limits", "routed_hosts"]
+
+OPENAI_HOST = "api.openai.com"
+"""What clients of the forward proxy ask for, wherever `proxy.openai_base_url` then leads."""
+
+DEFAULT_CLIENT = "default"
+"""Name of the client that uses `proxy.api_key`."""
+
+
+def bind_address(config: Config) -> Address:
+    """Where to listen."""
+    return parse_address(config.proxy.bind_addr)
+
+
+def routed_hosts(config: Config) -> frozenset[str]:
+    """The upstream's names."""
+    return frozenset({OPENAI_HOST, url_address(config.proxy.openai_base_url).host.lower()})
+
+
+def limits(config: Config) -> Limits:
+    """What the listener enforces."""
+    section = config.limits
+    return Limits(
+        header_bytes=section.max_header_kib * 1024,
+        header_count=section.max_headers,
+        header_deadline_s=section.header_deadline_s,
+        replay_body_bytes=section.replay_body_mib * 2**20,
+        max_body_bytes=section.max_body_mib * 2**20,
+    )
+
+
+def gate_settings(config: Config, client_keys: Iterable[LocalKey], bound: Bound) -> GateSettings:
+    """Who gets in. `bound` is where the listener really is; before it is bound, what is configured."""
+    address = bind_address(config)
+    here = [Address(*pair) for pair in sorted(bound)] or [address]
+    keys = [LocalKey(DEFAULT_CLIENT, digest(key.reveal().encode())) for key in config.local_keys]
+    return GateSettings(
+        keys=LocalKeys([*keys, *client_keys]),
+        hosts=Hosts(
+            listener=frozenset(
+                {address.host.lower(), *(place.host.lower() for place in here), *config.proxy.allowed_hosts}
+            ),
+            routed=routed_hosts(config),
+            any_address=any(is_wildcard(place.host) for place in here),
+        ),
+        foreign_keys=config.proxy.foreign_keys,
+        limits=limits(config),
+        endpoint=f"http://{_reachable(here)}/v1",
+        public_key=DEFAULT_LOCAL_KEYS[0] if config.has_default_key else None,
+    )
+
+
+def _reachable(places: list[Address]) -> Address:
+    """Where a client on this machine would call: all interfaces include loopback."""
+    place = next((place for place in places if ":" not in place.host), places[0])
+    return Address("127.0.0.1", place.port) if is_wildcard(place.host) else place
+
+
+def engine_settings(config: Config, *, pinned: str | None, bound: Bound) -> EngineSettings:
+    """How requests are carried."""
+    routing, upstream = config.routing, config.upstream
+    return EngineSettings(
+        base_url=config.proxy.openai_base_url,
+        strategy=routing.strategy,
+        pinned_account=pinned,
+        min_request_interval_s=routing.min_request_interval_ms / 1000,
+        pace=routing.pace,
+        max_inline_wait_s=routing.max_inline_wait_s,
+        max_waiting=routing.max_waiting,
+        max_attempts=routing.max_attempts,
+        max_domains=routing.max_domains,
+        attempt_budget_s=routing.attempt_budget_s,
+        retry_ratio=routing.retry_ratio,
+        retry_floor=routing.retry_floor,
+        ambiguous_replay=routing.ambiguous_replay,
+        connect_timeout_s=upstream.connect_timeout_s,
+        header_timeout_s=upstream.header_timeout_s,
+        idle_timeout_s=upstream.idle_timeout_s,
+        own_addresses=bound,
+    )
