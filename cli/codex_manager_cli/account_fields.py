@@ -89,7 +89,7 @@ def _header_name(field: str, example: str) -> Callable[[object], str | None]:
 
 
 def _base_url(value: object) -> str | None:
-    """https anywhere, http to this machine only: a key in clear on the network is nobody's wish."""
+    """An https URL; http to this machine only: a key in clear on the network is nobody's wish."""
     if _blank(value):
         return None
     try:
@@ -198,7 +198,9 @@ def _kind(value: object) -> str:
         return "true or false"
     if isinstance(value, int | float):
         return "a number"
-    return {str: "text", list: "a list", dict: "an object"}.get(type(value), "something else")
+    if isinstance(value, str):
+        return "text"
+    return "a list" if isinstance(value, list) else "an object"
 
 
 def _printable(field: str, text: str) -> None:

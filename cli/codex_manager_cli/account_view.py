@@ -11,7 +11,7 @@ from typing import Any
 from codex_manager.core.account import Account
 
 
-__all__ = ["as_data", "as_page", "as_table", "columns"]
+__all__ = ["as_data", "as_page", "as_table", "columns", "when"]
 
 
 def as_data(account: Account, *, pinned: bool) -> dict[str, Any]:
@@ -77,9 +77,9 @@ def as_page(account: Account, *, pinned: bool) -> str:
         ("admin key", account.admin_key.hint() if account.admin_key else "-"),
         ("tags", ", ".join(account.tags) or "-"),
         ("notes", account.notes.replace("\n", "\n" + " " * 15) or "-"),
-        ("created", account.created_at or "-"),
-        ("updated", account.updated_at or "-"),
-        ("last used", account.last_used_at or "never"),
+        ("created", when(account.created_at)),
+        ("updated", when(account.updated_at)),
+        ("last used", when(account.last_used_at) if account.last_used_at else "never"),
     ]
     return columns(lines)
 
@@ -94,6 +94,11 @@ def columns(rows: Sequence[Sequence[str]]) -> str:
         )
         for row in rows
     )
+
+
+def when(moment: str) -> str:
+    """A stored time as a person reads it; its microseconds only keep an order."""
+    return f"{moment[:10]} {moment[11:19]} UTC" if len(moment) >= 19 else moment or "-"
 
 
 def _state(account: Account, pinned: str | None) -> str:
@@ -117,6 +122,8 @@ def _money(dollars: float | None) -> str:
 def _width(text: str) -> int:
     """Cells on a terminal: East Asian and emoji take two, combining marks and joiners none."""
     return sum(
-        0 if unicodedata.combining(c) or unicodedata.category(c) in {"Mn", "Cf"} else 1 + (unicodedata.east_asian_width(c) in "WF")
+        0
+        if unicodedata.combining(c) or unicodedata.category(c) in {"Mn", "Cf"}
+        else 1 + (unicodedata.east_asian_width(c) in "WF")
         for c in text
     )

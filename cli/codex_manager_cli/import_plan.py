@@ -64,7 +64,9 @@ def plan(stored: Sequence[Account], drafts: Sequence[Draft], wish: Wish | None) 
             continue
         other, reason = found[0]
         if wish is None:
-            stopped.append(f"{shorten(draft.label)!r} ({reason}{'' if _same(other, draft) else f' as {other.label!r}'})")
+            stopped.append(
+                f"{shorten(draft.label)!r} ({reason}{'' if _same(other, draft) else f' as {other.label!r}'})"
+            )
         elif wish == "skip":
             skip.append((draft, other, reason))
         elif wish == "rename":

@@ -151,7 +151,9 @@ def _draft(index: int, record: Any, ignored: dict[str, None]) -> Draft:
     for name, value in record.items():
         field = _field_name(name)
         if field in seen:
-            raise TransferError(f"account {index} gives {field} twice, as {shorten(seen[field])!r} and {shorten(name)!r}")
+            raise TransferError(
+                f"account {index} gives {field} twice, as {shorten(seen[field])!r} and {shorten(name)!r}"
+            )
         seen[field] = name
         if field == "id":
             identity = _identity(index, value)

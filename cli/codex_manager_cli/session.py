@@ -1,0 +1,123 @@
+"""The one place where a command gets its vault.
+
+Order of the master key: CAM_MASTER_KEY, the OS keyring, the terminal (see vault.masterkey). Law: a command that reads
+never makes a vault; one that stores something makes it on the way and says so. A key typed wrongly may be typed again;
+one from the environment or the keyring is right or wrong at once.
+"""
+
+import os
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from codex_manager.config.errors import ConfigError
+from codex_manager.config.paths import Paths
+from codex_manager.core.secret import Secret
+from codex_manager.vault import masterkey
+from codex_manager.vault.errors import VaultExistsError, WrongKeyError
+from codex_manager.vault.store import Vault, has_vault
+from codex_manager_cli import terminal
+from codex_manager_cli.talk import fail, say, warn
+
+
+__all__ = [
+    "existing",
+    "local_keys",
+    "made",
+    "made_on_the_way",
+    "made_saying",
+    "opened",
+    "prompt",
+    "proven",
+    "vault_there",
+]
+
+TRIES = 3
+"""Times a master key may be typed; su and ssh allow as many."""
+
+
+def prompt() -> Callable[[str], str] | None:
+    """How to ask for a master key; None where nobody can answer."""
+    return terminal.ask if terminal.can_ask() else None
+
+
+def vault_there(paths: Paths) -> bool:
+    """Whether there is a vault; a place that cannot be looked at ends the command."""
+    try:
+        return has_vault(paths.vault_file)
+    except OSError as error:
+        fail(
+            f"the vault {paths.vault_file} cannot be reached: {(error.strerror or 'unknown error').lower()}",
+            hint="check the directory and its permissions, or set CODEX_MANAGER_HOME",
+        )
+
+
+def existing(paths: Paths, stack: ExitStack) -> Vault | None:
+    """The vault, open until the stack closes; None when there is none yet."""
+    if not vault_there(paths):
+        return None
+    _, vault = proven(paths.vault_file, Vault.open)
+    return stack.enter_context(vault)
+
+
+def opened(paths: Paths, stack: ExitStack) -> Vault:
+    """The vault, open until the stack closes; having none ends the command."""
+    vault = existing(paths, stack)
+    if vault is None:
+        fail(
+            "no vault yet",
+            hint="make one with `codex-manager init`, or add the first account with `codex-manager add LABEL`",
+        )
+    return vault
+
+
+def made_on_the_way(paths: Paths, stack: ExitStack) -> Vault:
+    """A new vault, or the one another process made a moment ago; open until the stack closes."""
+    try:
+        return stack.enter_context(made_saying(paths))
+    except VaultExistsError:
+        return opened(paths, stack)
+
+
+def made_saying(paths: Paths) -> Vault:
+    """A new vault, and a word on where its key is."""
+    vault, source = masterkey.create_vault(paths.vault_file, environ=os.environ, prompt=prompt())
+    where = {
+        "environment": f"its key is what {masterkey.VARIABLE} holds: keep that, nothing opens the vault without it",
+        "keyring": "its key is a random one, kept in this system's keyring",
+        "prompt": "its key is what you typed: remember it, nothing opens the vault without it",
+    }[source]
+    say(f"made the vault {paths.vault_file}; {where}")
+    return vault
+
+
+def made(paths: Paths, key: Secret) -> Vault:
+    """A new vault under a key that is known already."""
+    return Vault.create(paths.vault_file, key)
+
+
+def proven[T](vault_file: Path, use: Callable[[Path, Secret], T], *, even_locked: bool = False) -> tuple[Secret, T]:
+    """The master key of a vault, and what `use` made of it; `use` tells a wrong key by `WrongKeyError`."""
+    for tries_left in range(TRIES - 1, -1, -1):
+        key = masterkey.resolve(vault_file, environ=os.environ, prompt=prompt(), even_locked=even_locked)
+        try:
+            return key.secret, use(vault_file, key.secret)
+        except WrongKeyError as error:
+            if key.source != "prompt" or not tries_left:
+                raise
+            say(f"{error}; try again")
+    raise AssertionError("the last try returns or raises")
+
+
+def local_keys(paths: Paths) -> tuple[Secret, ...]:
+    """The keys clients send to the proxy, as configured; an unreadable configuration leaves the default ones."""
+    from codex_manager.config.load import load
+    from codex_manager.config.schema import Config
+
+    defaults = Config().local_keys
+    try:
+        return (*defaults, *load(paths).local_keys)
+    except ConfigError as error:
+        warn(f"the configuration cannot be read: {error}")
+        return defaults
