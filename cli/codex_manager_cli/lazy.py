@@ -1,17 +1,20 @@
 """A click group that knows its commands by name and loads each one when it is used."""
 
+import difflib
 import importlib
 
 from typing import Any
 
 import click
 
+from click.shell_completion import CompletionItem
+
 
 __all__ = ["LazyGroup"]
 
 
 class LazyGroup(click.Group):
-    """Lists commands from a table of import paths; `--help` shows them without importing any."""
+    """Lists commands from a table of import paths; `--help` and completion show them without importing any."""
 
     def __init__(self, *args: Any, commands_table: dict[str, tuple[str, str]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -29,6 +32,25 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in self.commands_table and not name.startswith("-") and not ctx.resilient_parsing:
+            near = difflib.get_close_matches(name[:40], self.commands_table, n=1, cutoff=0.5)
+            meant = f" Did you mean '{near[0]}'?" if near else ""
+            shown = f" '{name}'" if len(name) <= 40 and name.isprintable() else ""
+            ctx.fail(f"There is no command{shown}.{meant}")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in self.commands_table.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        items = [
+            CompletionItem(name, help=text)
+            for name, (_, text) in self.commands_table.items()
+            if name.startswith(incomplete)
+        ]
+        return items + click.Command.shell_complete(self, ctx, incomplete)  # not Group's: it would load every command

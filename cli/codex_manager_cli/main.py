@@ -5,6 +5,7 @@ import paths and one-line helps, not commands. Every error a user can cause ends
 """
 
 import importlib
+import os
 import sys
 
 import click
@@ -44,11 +45,14 @@ COMMANDS: dict[str, tuple[str, str]] = {
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="codex-manager")
-def cli() -> None:
+@click.option("--debug", is_flag=True, help="Show a traceback with an internal error (or set CODEX_MANAGER_DEBUG=1).")
+def cli(*, debug: bool) -> None:
     """Several OpenAI accounts behind one endpoint.
 
     Start with `codex-manager demo`, then `init`, `add` and `proxy`.
     """
+    if debug:
+        os.environ["CODEX_MANAGER_DEBUG"] = "1"  # processes that we start see it, too
 
 
 def main() -> None:

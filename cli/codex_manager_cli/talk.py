@@ -1,14 +1,17 @@
 """Owns the terminal: what is data, what is talk, and how an error is told.
 
 Rules: data goes to stdout, talk to stderr. Talk starts with `codex-manager:`, in lower case, without a full stop.
-An error is one sentence; what to do about it is a second line that starts with `hint:`. Secrets are read from the
+An error is one sentence; what to do about it is a second line that starts with `hint:`. What nobody expected is one
+sentence too; its traceback is for CODEX_MANAGER_DEBUG=1. Secrets are read from the
 terminal without echo, or from stdin when the argument is `-`; they are never printed.
 """
 
 import json
 import os
 import sys
+import traceback
 
+from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -17,7 +20,21 @@ from codex_manager.core.errors import CodexManagerError
 from codex_manager.core.secret import Secret
 
 
-__all__ = ["UserError", "emit_json", "fail", "read_secret", "run", "say", "warn"]
+__all__ = [
+    "COMPLETION_VARIABLE",
+    "DEBUG_VARIABLE",
+    "UserError",
+    "emit_json",
+    "fail",
+    "read_secret",
+    "run",
+    "say",
+    "warn",
+]
+
+COMPLETION_VARIABLE = "_CODEX_MANAGER_COMPLETE"
+"""Set by the completion scripts; the same under both program names."""
+DEBUG_VARIABLE = "CODEX_MANAGER_DEBUG"
 
 
 class UserError(CodexManagerError):
@@ -66,20 +83,51 @@ def read_secret(what: str, argument: str | None) -> Secret:
 def run(command: click.Command, args: list[str] | None = None) -> int:
     """Run a click command and turn every outcome into an exit status; expected errors never show a traceback."""
     try:
-        result = command.main(args=args, prog_name=_program(), standalone_mode=False)
-    except click.exceptions.Abort:
+        result = command.main(args=args, prog_name=_program(), complete_var=COMPLETION_VARIABLE, standalone_mode=False)
+        sys.stdout.flush()
+    except (click.exceptions.Abort, KeyboardInterrupt):
         click.echo("codex-manager: stopped", err=True)
         return 130
     except click.ClickException as error:
         error.show()
         return error.exit_code
     except CodexManagerError as error:
-        _tell(error, error.hint)
+        _tell(str(error), error.hint)
         return error.exit_code
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on; do not complain at exit
         return 1
+    except OSError as error:
+        _tell(_trouble(error), _DEBUG_HINT)
+        return _unexpected(error)
+    except Exception as error:  # noqa: BLE001 - the last line of defence: a sentence, whatever happened
+        # the text of the exception stays out: nobody vouches that it holds no secret
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{Path(where.filename).stem} line {where.lineno}"
+        _tell(f"internal error ({type(error).__name__} in {place}), which is a mistake of ours", _DEBUG_HINT)
+        return _unexpected(error)
     return result if isinstance(result, int) else 0
+
+
+_DEBUG_HINT = f"run it again with {DEBUG_VARIABLE}=1 for a traceback"
+
+
+def _debugging() -> bool:
+    return os.environ.get(DEBUG_VARIABLE, "") not in {"", "0"}
+
+
+def _unexpected(error: Exception) -> int:
+    """The traceback for those who asked for it: places and the exception's own text, never local variables."""
+    if _debugging():
+        traceback.print_exception(error, file=sys.stderr)
+    return 1
+
+
+def _trouble(error: OSError) -> str:
+    """What the system refused, and for which file."""
+    name = error.filename.decode(errors="replace") if isinstance(error.filename, bytes) else error.filename
+    reason = (error.strerror or type(error).__name__).lower()
+    return f"{name}: {reason}" if name else f"the system refused something: {reason}"
 
 
 def _program() -> str:
@@ -87,7 +135,7 @@ def _program() -> str:
     return name if name in {"codex-manager", "codex-account-manager"} else "codex-manager"
 
 
-def _tell(error: Exception, hint: str | None) -> None:
+def _tell(error: str, hint: str | None) -> None:
     click.echo(f"codex-manager: error: {error}", err=True)
     if hint:
         click.echo(f"codex-manager: hint: {hint}", err=True)

@@ -31,7 +31,7 @@ def conflicts(config: Config) -> Iterator[Conflict]:
         yield Conflict(
             "proxy.bind_addr",
             f"is {bind}, which other machines can reach, while proxy.api_key is the default one that everybody knows",
-            'set a key of your own: codex-manager config set proxy.api_key "$(openssl rand -hex 24)"',
+            "set a key of your own: openssl rand -hex 24 | codex-manager config set proxy.api_key -",
         )
     if _same_place(url_address(config.proxy.openai_base_url), bind):
         yield Conflict(

@@ -6,7 +6,7 @@ leaves the file as it was. Comments, order and layout stay (see `splice`).
 
 import os
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from codex_manager.config import document, storage
@@ -67,7 +67,7 @@ def set_values(paths: Paths, values: Mapping[str, Any], environ: Mapping[str, st
             text = put(text, paths.config_file.name, setting.section, setting.name, value)
         return text
 
-    return _change(paths, environ, change)
+    return _change(paths, environ, change, touched=values)
 
 
 def unset(paths: Paths, key: str, environ: Mapping[str, str] = os.environ) -> Loaded:
@@ -134,13 +134,22 @@ def reset(paths: Paths) -> bool:
     return existed
 
 
-def _change(paths: Paths, environ: Mapping[str, str], change: Callable[[str], str], *, fresh: str = HEADER) -> Loaded:
+def _change(
+    paths: Paths,
+    environ: Mapping[str, str],
+    change: Callable[[str], str],
+    *,
+    fresh: str = HEADER,
+    touched: Iterable[str] = (),
+) -> Loaded:
     paths.make_dirs()
     name = paths.config_file.name
     with storage.exclusive(paths.config_file):
         text = document.read_text(paths.config_file)
         changed = change(fresh if text is None else text)
         source = document.parse(changed, name)
+        for key in touched:
+            source.lines[tuple(key.split("."))] = 0  # its line is not in the file that the user can look at
         judge(source, {}, together=False)  # an override must not hide a bad value of the file
         loaded = judge(source, environ)
         if changed != text:

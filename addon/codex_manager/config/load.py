@@ -8,7 +8,7 @@ import os
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import ValidationError
 
@@ -87,35 +87,41 @@ def judge(
                 section[setting.name] = value
             origins[key] = origin
 
-    def where(*path: str) -> tuple[int, str]:
-        """For sorting: the line; for the sentence: the place."""
+    def found(path: tuple[str, ...], text: str, cure: str) -> _Finding:
         key = ".".join(path)
         match origins.get(key):
             case "environment":
-                return 1 << 30, f"environment variable {SETTINGS[key].variable}"
+                variable = SETTINGS[key].variable
+                return _Finding(
+                    1 << 30, f"environment variable {variable}: {text}", f"correct or unset {variable}; {cure}"
+                )
             case "command line":
-                return 1 << 31, options[key][0]
-        return source.lines.get(path, 0), source.where(*path)
+                return _Finding(1 << 31, f"{options[key][0]}: {text}", cure)
+        return _Finding(source.lines.get(path, 0), f"{source.where(*path)}: {text}", cure)
 
     try:
         config = Config.model_validate(values)
     except ValidationError as error:
-        wrong = [(*where(*key_of(detail)), sentence(detail), _CURE) for detail in error.errors(include_url=False)]
-        raise _complain(wrong) from None
-    wrong = [
-        (*where(*conflict.key.split(".")), f"{conflict.key} {conflict.text}", conflict.cure)
-        for conflict in (conflicts(config) if together else ())
-    ]
-    if wrong:
-        raise _complain(wrong)
+        raise _complain(
+            [found(key_of(detail), sentence(detail), _CURE) for detail in error.errors(include_url=False)]
+        ) from None
+    if together and (wrong := list(conflicts(config))):
+        raise _complain([found(tuple(one.key.split(".")), f"{one.key} {one.text}", one.cure) for one in wrong])
     return Loaded(config, origins)
 
 
-_CURE = "correct it with `codex-manager config edit`, or `codex-manager config set KEY VALUE`"
+_CURE = "`codex-manager config set KEY VALUE` or `codex-manager config edit` changes the file"
 
 
-def _complain(wrong: list[tuple[int, str, str, str]]) -> ConfigError:
-    """One error of many; each is (line for sorting, place, sentence, cure)."""
-    wrong = sorted(wrong, key=lambda item: item[0])
-    sentences = tuple(f"{place}: {text}" for _, place, text, _ in wrong)
-    return ConfigError(sentences[0], hint=wrong[0][3], problems=sentences)
+class _Finding(NamedTuple):
+    order: int
+    sentence: str
+    cure: str
+
+
+def _complain(findings: list[_Finding]) -> ConfigError:
+    """One error of many: the first of the file leads."""
+    findings = sorted(findings, key=lambda finding: finding.order)
+    return ConfigError(
+        findings[0].sentence, hint=findings[0].cure, problems=tuple(finding.sentence for finding in findings)
+    )

@@ -111,10 +111,10 @@ def _put(text: str, section: str, key: str, value: str) -> str:
 
 def _placeholder(text: str, section_key: yaml.Node, key: str) -> int | None:
     """The end of the line that holds this setting commented out (our own template is made of such), if there is one."""
-    rest = text[_end(section_key) :]
-    section = re.split(r"(?m)^(?=[^\s#])", rest, maxsplit=1)[0]  # up to the next line that is not indented
-    found = re.search(rf"(?m)^[ ]+#[ ]*{re.escape(key)}:.*$", section)
-    return _line_end(text, _end(section_key) + found.start()) if found else None
+    start = _line_end(text, _end(section_key))
+    section = re.split(r"(?m)^(?=[^\s#])", text[start:], maxsplit=1)[0]  # up to the next line that is not indented
+    found = re.search(rf"(?m)^[ ]+#[ ]*{re.escape(key)}:", section)
+    return _line_end(text, start + found.start()) if found else None
 
 
 def _drop(text: str, section: str, key: str) -> str:
