@@ -104,6 +104,8 @@ class Connection(asyncio.Protocol):
 
     async def stop(self) -> None:
         """End the connection from our side, whatever is going on."""
+        if self._seen is not None and self._seen.finished_at is None:
+            self._seen.cut = True
         if self._task is not None:
             self._task.cancel()
         self._transport.abort()

@@ -1,6 +1,6 @@
 """What the fake saw: every request, how it was answered, and whether one was processed twice.
 
-The record of a request appears when its head arrives and fills up as the exchange goes on; `finished_at` closes it.
+The record of a request appears when its head arrives and fills up as the exchange goes on.
 Times are of the monotonic clock.
 """
 
@@ -48,6 +48,7 @@ class Seen:
     answered_at: float | None = None
     """The first byte was written."""
     finished_at: float | None = None
+    """The last byte was written; None where the answer was cut or the client left."""
     sent_bytes: int = 0
     """Bytes of the answer written, head included."""
     sent_at: list[int] = field(default_factory=list)

@@ -13,7 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from types import TracebackType
-from typing import Self
+from typing import Self, overload
 
 from codex_manager.testing.accounts import Accounts, FakeAccount
 from codex_manager.testing.connection import Connection
@@ -184,7 +184,11 @@ class FakeOpenAI:
         """Every request in order of arrival, refused ones too."""
         return self.journal.records
 
-    def counts(self, key: str | None = None) -> "int | Counter[str]":
+    @overload
+    def counts(self, key: None = None) -> Counter[str]: ...
+    @overload
+    def counts(self, key: str) -> int: ...
+    def counts(self, key: str | None = None) -> int | Counter[str]:
         """Requests seen of one key; without one, of each."""
         return self.journal.counts() if key is None else self.journal.counts()[key]
 

@@ -59,8 +59,9 @@ class Wire:
             self._put(data)
         else:
             for start in range(0, len(data), size):
+                if start:
+                    await asyncio.sleep(self._travel.slice_pause_s)
                 self._put(data[start : start + size])
-                await asyncio.sleep(self._travel.slice_pause_s)
         await self._drain()
         if cut is not None:
             raise CutError(cut)
