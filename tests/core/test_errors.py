@@ -21,7 +21,7 @@ def test_a_package_derives_its_own_error_without_a_constructor():
     class LockedError(CodexManagerError):
         pass
 
-    with pytest.raises(CodexManagerError, match="^closed$") as caught:
+    with pytest.raises(CodexManagerError, match=r"^closed$") as caught:
         raise LockedError("closed", exit_code=3)
     assert caught.value.exit_code == 3
 

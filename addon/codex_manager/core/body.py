@@ -38,10 +38,17 @@ class BodyFacts:
     model: str | None = None
     stream: bool = False
     background: bool = False
-    """The upstream goes on with the job after the answer, so the request is not repeated lightly."""
+    """The upstream goes on with the job after the answer."""
+    conversation: bool = False
+    """The answer is added to a stored conversation."""
     max_output_tokens: int | None = None
     malformed: bool = False
     """It claims to be JSON or a form and is not. Nobody but the upstream acts on this; it explains a missing model."""
+
+    @property
+    def creates_state(self) -> bool:
+        """Even a call that is stateless by its path leaves something behind; see `Endpoint.replay_with`."""
+        return self.background or self.conversation
 
 
 NOTHING = BodyFacts()
@@ -81,6 +88,7 @@ def _json_facts(body: bytes) -> BodyFacts:
         model=_model(data.get("model")),
         stream=data.get("stream") is True,
         background=data.get("background") is True,
+        conversation=bool(data.get("conversation")),
         max_output_tokens=_cap(data),
     )
 

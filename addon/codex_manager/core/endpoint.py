@@ -1,7 +1,7 @@
 """Which part of the API a request is for, and whether it may be sent a second time.
 
 Knows the paths of OpenAI's API (specification 2.3.0 of 2026-08-21; tests/core/openai_paths.txt lists them all with what
-is expected here). Does not look at bodies: the one field that matters, `background`, is handed in.
+is expected here). Does not look at bodies: what they change is handed in.
 
 Law: conservative. A call may be repeated only when it reads (GET, HEAD, OPTIONS) or is in `STATELESS`; every other
 method and every unknown path counts as creating something, because a batch or a file made twice costs money and is
@@ -55,11 +55,13 @@ class Endpoint:
     family: str
     is_models_list: bool
     replay: Replay
-    """As long as the body does not say `background: true`."""
+    """By the path alone; a body may still make it `state_creating`."""
 
-    def replay_with(self, *, background: bool) -> Replay:
-        """The same with what the body says: a response in the background is a job that goes on when we have left."""
-        return "state_creating" if background and self.replay == "stateless" else self.replay
+    def replay_with(self, *, creates_state: bool) -> Replay:
+        """The same with what the body says (`BodyFacts.creates_state`): a response in the background is a job that
+        goes on when we have left, one in a conversation is written into it.
+        """
+        return "state_creating" if creates_state and self.replay == "stateless" else self.replay
 
 
 def describe(method: str, target: str) -> Endpoint:

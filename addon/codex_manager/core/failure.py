@@ -25,6 +25,7 @@ from enum import StrEnum
 from typing import Any
 
 from codex_manager.core.endpoint import Replay
+from codex_manager.core.hints import is_per_day
 from codex_manager.core.upstream_error import UpstreamError, error_of, read_error
 
 
@@ -240,7 +241,6 @@ _OPENAI_HEADERS = (
 """Sent by OpenAI's own servers, not by the edge in front: they vouch for a HEAD's empty body or one we cannot decode."""
 
 _ORGANIZATION = re.compile(r"\borganization\W{1,3}(org-[A-Za-z0-9]{1,64})", re.IGNORECASE)
-_PER_DAY = re.compile(r"\bper[ _-]day\b|\b[rt]pd\b")
 _OVERSIZED = re.compile(r"request too large|input or output tokens must be reduced")
 
 
@@ -301,6 +301,6 @@ def _verdict(failure: FailureClass, error: UpstreamError) -> Verdict:
         is_openai_body=error.is_openai,
         organization=organization[1] if organization else None,
         project_only=failure is _C.BILLING and error.code.lower().startswith("project_"),
-        per_day=_PER_DAY.search(text) is not None,
+        per_day=is_per_day(text) or is_per_day(error.code.lower()),
         oversized=failure is _C.RATE and _OVERSIZED.search(text) is not None,
     )

@@ -25,6 +25,7 @@ __all__ = [
     "clamp",
     "cooling_hint",
     "headroom",
+    "is_per_day",
     "parse_duration",
 ]
 
@@ -36,14 +37,14 @@ LONGEST_COOLING_PER_DAY_S = 26 * 3600.0
 UNITS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 WORDS = {"day": "d", "hour": "h", "hr": "h", "minute": "m", "min": "m", "second": "s", "sec": "s", "millisecond": "ms"}
 
-_PART = r"[0-9]{1,15}(?:\.[0-9]{1,15})?\s?(?:milliseconds?|minutes?|seconds?|hours?|days?|mins?|secs?|hrs?|ms|us|µs|ns|[dhms])"
+_NUMBER = r"[0-9]{1,15}(?:\.[0-9]{1,15})?"
+_UNIT = r"(?:milliseconds?|minutes?|seconds?|hours?|days?|mins?|secs?|hrs?|ms|us|µs|ns|[dhms])(?![a-zµ])"
+_PART = rf"{_NUMBER}\s?{_UNIT}"
 _PARTS = re.compile(r"([0-9.]+)\s?([a-zµ]+)")
 _DURATION = re.compile(rf"(?:{_PART}\s?)+")
-_BARE = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,15})?")
-_AGAIN = re.compile(
-    rf"(?:try again|retry)\s+(?:in|after)\s+((?:{_PART}(?:,?\s(?:and\s)?)?)+|[0-9]{{1,15}}(?:\.[0-9]{{1,15}})?)"
-)
-_PER_DAY = re.compile(r"\bper[ _-]day\b|\b[rt]pd\b")
+_BARE = re.compile(_NUMBER)
+_AGAIN = re.compile(rf"(?:try again|retry)\s+(?:in|after)\s+((?:{_PART}(?:,?\s(?:and\s)?)?)+|{_NUMBER})")
+_PER_DAY = re.compile(r"(?:\b|_)per[ _-]day\b|\b[rt]pd\b")
 _COUNT = re.compile(r"-?[0-9]{1,18}")
 
 _REMAINING = "x-ratelimit-remaining-"
@@ -95,7 +96,12 @@ def parse_duration(text: str) -> float | None:
 def cooling_hint(headers: Mapping[str, str], message: str, wall_now: float) -> Hint:
     """The largest of all hints in an answer. `headers` have lower-case names; `wall_now` is Unix time, for dates."""
     text = message[:_SEARCHED].lower()
-    return Hint(max(_hints(headers, text, wall_now), default=None), _PER_DAY.search(text) is not None)
+    return Hint(max(_hints(headers, text, wall_now), default=None), is_per_day(text))
+
+
+def is_per_day(text: str) -> bool:
+    """Whether a lower-case error text or code speaks of a daily limit."""
+    return _PER_DAY.search(text) is not None
 
 
 def clamp(seconds: float, *, per_day: bool = False) -> float:
