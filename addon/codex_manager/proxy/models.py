@@ -95,7 +95,7 @@ class ModelsUnion:
         if kept is not None and kept.account == fingerprint and self._now() < kept.until:
             return kept.models
         question = self._asking.get(account.id)
-        if question is None or question.account != fingerprint:
+        if question is None or question.account != fingerprint or question.given_up:
             question = _Question(fingerprint, lambda: self._ask(account))
             self._asking[account.id] = question
         models = await question.result()
@@ -125,6 +125,11 @@ class _Question:
         self.account = account
         self._task = asyncio.ensure_future(ask())
         self._waiting = 0
+
+    @property
+    def given_up(self) -> bool:
+        """Nobody waited any more; who comes now asks anew."""
+        return self._task.cancelled() or self._task.cancelling() > 0
 
     async def result(self) -> tuple[Model, ...] | None:
         self._waiting += 1

@@ -70,7 +70,8 @@ def gate_settings(config: Config, client_keys: Iterable[LocalKey], bound: Bound)
 def _reachable(places: list[Address]) -> Address:
     """Where a client on this machine would call: all interfaces include loopback."""
     place = next((place for place in places if ":" not in place.host), places[0])
-    return Address("127.0.0.1", place.port) if is_wildcard(place.host) else place
+    loopback = "::1" if ":" in place.host else "127.0.0.1"  # `::` is bound for IPv6 alone
+    return Address(loopback, place.port) if is_wildcard(place.host) else place
 
 
 def engine_settings(config: Config, *, pinned: str | None, bound: Bound) -> EngineSettings:
