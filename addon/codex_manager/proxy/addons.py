@@ -1,0 +1,88 @@
+"""What `mitmdump|mitmweb -s addon/main.py` loads: the bridge, with the runtime opened and closed along with mitmproxy.
+
+Knows mitmproxy's life cycle. Law: fails closed. A vault that cannot be opened stops mitmproxy at its start; later,
+after a reload, everything is refused until it can.
+"""
+
+import asyncio
+import logging
+import os
+
+from collections.abc import Mapping
+from typing import Any
+
+from mitmproxy import addonmanager, ctx
+from mitmproxy.utils import asyncio_utils
+
+from codex_manager.config.paths import Paths
+from codex_manager.core.errors import CodexManagerError
+from codex_manager.proxy.bridge import Bridge
+from codex_manager.proxy.exchange import describe
+from codex_manager.proxy.runtime import Runtime
+
+
+__all__ = ["RuntimeAddon", "addons"]
+
+log = logging.getLogger(__name__)
+
+
+class RuntimeAddon:
+    """Opens the runtime when mitmproxy loads us, starts it when the listeners are bound, closes it at the end."""
+
+    def __init__(self, bridge: Bridge) -> None:
+        self.name = "codex_manager"
+        self.runtime: Runtime | None = None
+        self._bridge = bridge
+        self._environ: Mapping[str, str] = os.environ
+
+    def load(self, loader: addonmanager.Loader) -> None:
+        """Read configuration and vault. The engine makes the connections, so mitmproxy must not open any ahead."""
+        loader.master.options.update(connection_strategy="lazy")
+        try:
+            self.runtime = Runtime.open(Paths.locate(self._environ), self._environ, None)
+        except CodexManagerError as error:
+            log.error("codex-manager: %s%s", error, f" ({error.hint})" if error.hint else "")  # noqa: TRY400 - a sentence, not a traceback
+
+    def configure(self, updated: set[str]) -> None:
+        """Whoever sets the strategy back would have mitmproxy connect for streams that are ours."""
+        if "connection_strategy" in updated and ctx.options.connection_strategy != "lazy":
+            ctx.options.update(connection_strategy="lazy")
+
+    def running(self) -> None:
+        """The listeners are bound: serve. (Scripts are told synchronously.)"""
+        if self.runtime is not None:
+            asyncio_utils.create_task(self._start(self.runtime), name="codex-manager start", keep_ref=True)
+
+    def done(self) -> asyncio.Task[Any] | None:
+        """Close; mitmproxy awaits the task when it ends, and lets it run when a script is taken out."""
+        runtime, self.runtime, self._bridge.door = self.runtime, None, None
+        if runtime is None:
+            return None
+        return asyncio_utils.create_task(runtime.close(), name="codex-manager close", keep_ref=True)
+
+    async def _start(self, runtime: Runtime) -> None:
+        bound = [(address[0], address[1]) for address in ctx.master.addons.get("proxyserver").listen_addrs()]
+        try:
+            await runtime.start(bound)
+        except CodexManagerError as error:
+            log.error("codex-manager: %s%s", error, f" ({error.hint})" if error.hint else "")  # noqa: TRY400 - as above
+        except Exception as error:  # noqa: BLE001 - fail closed: without a door everything is refused
+            log.error("codex-manager could not start: %s", describe(error))  # noqa: TRY400 - the message may hold a secret
+        else:
+            self._bridge.door = runtime
+
+
+def addons() -> list[object]:
+    """The addons in the order of their hooks."""
+    bridge = Bridge(
+        None,
+        connections=lambda: ctx.master.addons.get("proxyserver").connections,
+        hears=lambda _: True,
+        routed=lambda: runtime.runtime.routed_hosts if runtime.runtime is not None else ROUTED,
+        forward=True,
+    )
+    runtime = RuntimeAddon(bridge)
+    return [runtime, bridge]
+
+
+ROUTED = frozenset({"api.openai.com"})

@@ -1,0 +1,198 @@
+"""The addon between mitmproxy's layers and the runtime: answers what the layers ask, serves the hooks they yield.
+
+Knows mitmproxy's addons and connections, and the door. Knows nothing of accounts. Law: fails closed. What cannot be
+decided is refused; a connection whose layer could not be chosen is closed.
+"""
+
+import asyncio
+import contextlib
+import logging
+import socket
+import struct
+
+from collections.abc import Callable, Mapping
+
+from mitmproxy import connection, http
+from mitmproxy.proxy import layer, mode_specs, server
+from mitmproxy.proxy.context import Context
+from mitmproxy.proxy.layers.http import HTTPMode
+
+from codex_manager.engine.messages import Answer
+from codex_manager.proxy import faults
+from codex_manager.proxy.exchange import Exchange, describe
+from codex_manager.proxy.host import Claim
+from codex_manager.proxy.incoming import Admission, Door, Incoming, Limits
+from codex_manager.proxy.layer import ClosedLayer, replace_http_layer
+
+
+__all__ = ["Bridge", "Connections"]
+
+log = logging.getLogger(__name__)
+
+type Connections = Mapping[tuple[object, ...] | str, server.ConnectionHandler]
+"""mitmproxy's table of client connections, by the client's id."""
+
+
+class Bridge:
+    """Serves the layers. `forward` says whether CONNECT and absolute-form requests are mitmproxy's business (they are
+    in mitmdump) or refused (in the launcher of our own)."""
+
+    def __init__(
+        self,
+        door: Door | None,
+        *,
+        connections: Callable[[], Connections],
+        hears: Callable[[str], bool],
+        routed: Callable[[], frozenset[str]],
+        forward: bool,
+        endpoint: Callable[[], str] = lambda: "http://127.0.0.1:8080/v1",
+    ) -> None:
+        self.name = "codex_manager_bridge"
+        self.door = door
+        """None until the runtime is there: everything is refused."""
+        self.running: set[Exchange] = set()
+        """Every exchange that is not closed yet."""
+        self.draining = False
+        """No connection is kept after its answer."""
+        self.hears = hears
+        self._connections = connections
+        self._routed = routed
+        self._forward = forward
+        self._endpoint = endpoint
+        self._clients: dict[Exchange, connection.Client] = {}
+
+    # What the layers ask (host.LayerHost).
+
+    def limits(self) -> Limits:
+        """The limits now in force."""
+        return self.door.limits if self.door is not None else Limits()
+
+    def identity(self) -> bool:
+        """Whether answers carry our four headers."""
+        return self.door is not None and self.door.response_headers
+
+    def claim(self, context: Context, mode: HTTPMode, request: http.Request) -> Claim:
+        """Whose request it is, and how it came."""
+        data = request.data
+        if mode is HTTPMode.transparent:
+            reverse = isinstance(context.client.proxy_mode, mode_specs.ReverseMode)
+            return Claim.BASE_URL if reverse else Claim.FORWARD  # the layer is there for routed hosts only
+        if not data.authority and not data.host:
+            return Claim.BASE_URL
+        if not self._forward:
+            return Claim.PROXY
+        return Claim.FORWARD if data.method != b"CONNECT" and data.host.lower() in self._routed() else Claim.THEIRS
+
+    def admit(self, incoming: Incoming) -> Admission | Answer:
+        """Decide on the head; never raises."""
+        if self.door is None:
+            return faults.fault(503, "codex-manager is not ready yet.", "not_ready")
+        try:
+            return self.door.admit(incoming)
+        except Exception as error:  # noqa: BLE001 - fail closed
+            log.error("a request could not be judged: %s", describe(error))  # noqa: TRY400 - the message may quote a header
+            return faults.broken()
+
+    def not_proxied(self) -> Answer:
+        """What a client is told that takes the listener for a forward proxy."""
+        return faults.not_proxied(self._endpoint())
+
+    def exchange(self, context: Context) -> Exchange:
+        """A new exchange on behalf of this client."""
+        client = context.client
+        exchange = Exchange(self.door, drain=lambda: self._drained(client))
+        self._clients[exchange] = client
+        self.running.add(exchange)
+        exchange.on_close = self._closed
+        return exchange
+
+    def reset(self, context: Context) -> None:
+        """End the client's connection with a reset."""
+        writer = self._writer(context.client)
+        if writer is None:
+            return
+        raw = writer.get_extra_info("socket")
+        if raw is not None:
+            with contextlib.suppress(OSError):
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # RFC 9293: RST, not FIN
+        writer.transport.abort()
+
+    def closing(self) -> bool:
+        """The process is about to end."""
+        return self.draining
+
+    # What the layers yield (hooks.py).
+
+    async def codex_upstream_send(self, exchange: Exchange) -> None:
+        """Carry the request."""
+        await exchange.send()
+
+    async def codex_upstream_read(self, exchange: Exchange) -> None:
+        """Fetch what comes next."""
+        await exchange.read()
+
+    async def codex_upload_full(self, exchange: Exchange) -> None:
+        """Keep mitmproxy from reading on: it reads after each drain of the writers, which takes this lock."""
+        client = self._clients.get(exchange)
+        handler = self._handler(client) if client is not None else None
+        if handler is not None and exchange.upload is not None:
+            async with handler._drain_lock:  # noqa: SLF001 - mitmproxy has no other way to pause a client
+                await exchange.upload.room()
+
+    # mitmproxy's own hooks.
+
+    def next_layer(self, nextlayer: layer.NextLayer) -> None:
+        """Let mitmproxy choose, then put our HTTP layer where its own would stand between a client and us."""
+        try:
+            if nextlayer.layer is None and (chooser := self._chooser()) is not None:
+                chooser(nextlayer)
+            if nextlayer.layer is not None and self._is_ours(nextlayer.context):
+                nextlayer.layer = replace_http_layer(nextlayer.layer, self)
+        except Exception as error:  # noqa: BLE001 - fail closed: mitmproxy would go on with its own layer
+            log.error("a connection was closed because its layer could not be chosen: %s", describe(error))  # noqa: TRY400 - as above
+            nextlayer.context.layers.clear()
+            nextlayer.layer = ClosedLayer(nextlayer.context)
+
+    def client_disconnected(self, client: connection.Client) -> None:
+        """Whatever still runs for the client is cancelled now."""
+        for exchange in [e for e, owner in self._clients.items() if owner is client]:
+            exchange.abandon()
+
+    def busy_clients(self) -> set[str]:
+        """Ids of the clients that still wait for something."""
+        return {client.id for client in self._clients.values()}
+
+    def _is_ours(self, context: Context) -> bool:
+        """Requests for us, or for a routed host, may come on this connection."""
+        mode = context.client.proxy_mode
+        address = context.server.address
+        if isinstance(mode, mode_specs.RegularMode) and address is None:
+            return True
+        names = {address[0]} if address is not None else set()
+        if context.client.sni and not isinstance(mode, mode_specs.ReverseMode):
+            names.add(context.client.sni)
+        return any(name.lower() in self._routed() for name in names)
+
+    def _chooser(self) -> Callable[[layer.NextLayer], None] | None:
+        from mitmproxy import ctx  # noqa: PLC0415 - set while a master runs
+
+        addon = ctx.master.addons.get("nextlayer")
+        return addon.next_layer if addon is not None and addon is not self else None
+
+    def _closed(self, exchange: Exchange) -> None:
+        self.running.discard(exchange)
+        self._clients.pop(exchange, None)
+
+    def _handler(self, client: connection.Client) -> server.ConnectionHandler | None:
+        return self._connections().get(client.id)
+
+    def _writer(self, client: connection.Client) -> asyncio.StreamWriter | None:
+        handler = self._handler(client)
+        io = handler.transports.get(client) if handler is not None else None
+        return io.writer if io is not None and isinstance(io.writer, asyncio.StreamWriter) else None
+
+    async def _drained(self, client: connection.Client) -> None:
+        """Return when the client has taken what it was sent, but for what fits into asyncio's own buffer."""
+        writer = self._writer(client)
+        if writer is not None:
+            await writer.drain()

@@ -1,0 +1,102 @@
+"""What the sans-io layers may ask of the world, and whose a request is.
+
+Knows the plain request. Law: everything here is synchronous and cheap; what waits goes through the hooks.
+"""
+
+import enum
+
+from typing import Protocol
+
+from mitmproxy import http
+from mitmproxy.proxy.context import Context
+from mitmproxy.proxy.layers.http import HTTPMode
+
+from codex_manager.engine.messages import Answer, Headers
+from codex_manager.proxy.exchange import Exchange
+from codex_manager.proxy.incoming import Admission, Incoming, Limits
+
+
+__all__ = ["Claim", "LayerHost", "incoming_of"]
+
+
+class Claim(enum.Enum):
+    """Whose request it is, and how it came."""
+
+    BASE_URL = enum.auto()
+    """Ours: addressed to the listener itself."""
+    FORWARD = enum.auto()
+    """Ours: on its way to a routed host."""
+    PROXY = enum.auto()
+    """Meant for a forward proxy, which this listener is not: refused."""
+    THEIRS = enum.auto()
+    """mitmproxy's own business."""
+
+
+class LayerHost(Protocol):
+    """The bridge, as the layers see it."""
+
+    def limits(self) -> Limits:
+        """The limits now in force."""
+        ...
+
+    def identity(self) -> bool:
+        """Whether answers carry our four headers."""
+        ...
+
+    def claim(self, context: Context, mode: HTTPMode, request: http.Request) -> Claim:
+        """Whose request it is."""
+        ...
+
+    def admit(self, incoming: Incoming) -> Admission | Answer:
+        """Decide on the head; never raises."""
+        ...
+
+    def exchange(self, context: Context) -> Exchange:
+        """A new exchange on behalf of this client."""
+        ...
+
+    def not_proxied(self) -> Answer:
+        """What a client is told that takes the listener for a forward proxy."""
+        ...
+
+    def reset(self, context: Context) -> None:
+        """Break the client's connection so that nobody takes what it got for whole."""
+        ...
+
+    def hears(self, hook: str) -> bool:
+        """Whether any addon listens to this hook."""
+        ...
+
+    def closing(self) -> bool:
+        """The process is about to end: connections are not kept."""
+        ...
+
+
+def incoming_of(request: http.Request, fields: Headers, context: Context, claim: Claim, *, ends: bool) -> Incoming:
+    """The plain request head; `fields` are the headers as received, `ends` says that no body follows."""
+    data = request.data
+    host = data.authority
+    length: int | None = None
+    chunked = False
+    for name, value in fields:
+        low = name.lower()
+        if low == b"host":
+            host = host or value
+        elif low == b"content-length":
+            length = int(value) if value.isdigit() and len(value) <= 18 else None
+        elif low == b"transfer-encoding":
+            chunked = True
+    peer = context.client.peername
+    return Incoming(
+        method=data.method.decode("utf-8", "surrogateescape"),
+        target=data.path.decode("utf-8", "surrogateescape"),
+        headers=fields,
+        http_version=data.http_version.decode("ascii", "replace"),
+        via="base_url" if claim is Claim.BASE_URL else "forward",
+        secure=context.client.tls,
+        peer=(peer[0], peer[1]),
+        host=host.decode("utf-8", "surrogateescape"),
+        content_length=length,
+        # HTTP/2 bodies of unknown length have no framing of their own to copy; upstream they need one
+        chunked=chunked or (length is None and not ends and data.http_version == b"HTTP/2.0"),
+    )

@@ -1,0 +1,209 @@
+"""`python -m codex_manager.proxy`: a lean mitmproxy master, one listener, the runtime behind it; from start to drain.
+
+Knows the order of starting and stopping and the words for the terminal. Law: says on stderr when it serves and where,
+ends with one sentence when it cannot; SIGTERM and Ctrl-C let what is under way finish (10 s), a second one does not.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import errno
+import getpass
+import logging
+import os
+import signal
+import sys
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from mitmproxy import options
+from mitmproxy.proxy.layers.http import HTTPMode
+
+from codex_manager.config.address import Address
+from codex_manager.config.paths import Paths
+from codex_manager.core.errors import CodexManagerError
+from codex_manager.proxy import loop as event_loop
+from codex_manager.proxy.bridge import Bridge
+from codex_manager.proxy.dispatch import LeanMaster
+from codex_manager.proxy.layer import CodexHttpLayer
+from codex_manager.proxy.listener import Listener
+from codex_manager.proxy.runtime import Runtime
+from codex_manager.vault.process import harden
+
+
+__all__ = ["main"]
+
+DRAIN_S = 10.0  # how long requests under way may take once we are asked to stop; systemd kills after 90 s
+WIND_UP_S = 1.0  # what closing connections may take after that
+
+log = logging.getLogger("codex_manager")
+
+
+class ListenError(CodexManagerError):
+    """The address cannot be listened on."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until told to stop; the exit status."""
+    args = _parser().parse_args(arguments)
+    _set_up_logging(verbose=args.verbose)
+    harden()
+    _raise_file_limit()
+    chosen = {"proxy.bind_addr": ("--bind", args.bind)} if args.bind is not None else {}
+    try:
+        runtime = Runtime.open(Paths.locate(), os.environ, _prompt if sys.stdin.isatty() else None, options=chosen)
+        return event_loop.run(_serve(runtime, args))
+    except CodexManagerError as error:
+        _say(f"error: {error}")
+        if error.hint:
+            _say(f"hint: {error.hint}")
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+
+
+async def _serve(runtime: Runtime, args: argparse.Namespace) -> int:
+    loop = asyncio.get_running_loop()
+    event_loop.start_tasks_at_once(loop)
+    stop = _Stop()
+    with stop.on_signals(loop):
+        master = LeanMaster(options.Options())
+        endpoint = ""
+        bridge = Bridge(
+            runtime,
+            connections=lambda: listener.connections,
+            hears=master.addons.hears,
+            routed=frozenset,
+            forward=False,
+            endpoint=lambda: endpoint,
+        )
+        listener = Listener(master, lambda context: CodexHttpLayer(context, HTTPMode.regular, bridge))
+        master.addons.add(listener, bridge)
+        try:
+            bound = await _listen(listener, runtime.bind)
+            endpoint = f"http://{Address(*bound[0])}/v1"
+            await runtime.start(bound)
+            _announce(bound[0], args)
+            await stop.asked.wait()
+            await _drain(listener, bridge, stop)
+        finally:
+            listener.stop()
+            listener.drop(lambda _: False)
+            await listener.closed(WIND_UP_S)
+            await runtime.close()
+    return 128 + stop.again if stop.again else 0
+
+
+async def _listen(listener: Listener, address: Address) -> tuple[tuple[str, int], ...]:
+    try:
+        return await listener.listen(address.host, address.port)
+    except OSError as error:
+        other = Address(address.host, address.port + 1)
+        if error.errno == errno.EADDRINUSE:
+            raise ListenError(
+                f"{address} is in use by another program",
+                hint=f"stop it, or listen elsewhere: `codex-manager proxy --bind {other}`",
+            ) from error
+        if error.errno == errno.EACCES:
+            raise ListenError(f"listening on {address} is not permitted", hint="use a port from 1024 on") from error
+        raise ListenError(
+            f"{address} is not an address of this machine ({error.strerror or type(error).__name__})",
+            hint="set proxy.bind_addr to 127.0.0.1:8080",
+        ) from error
+
+
+async def _drain(listener: Listener, bridge: Bridge, stop: "_Stop") -> None:
+    """Let what is under way finish; connections that only wait are closed at once."""
+    listener.stop()
+    bridge.draining = True
+    listener.drop(bridge.busy_clients().__contains__)
+    if bridge.running:
+        count = len(bridge.running)
+        _say(f"finishing {count} request{'' if count == 1 else 's'}, {DRAIN_S:.0f} s at most; again to stop at once")
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DRAIN_S):
+            while bridge.running and not stop.now.is_set():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.now.wait(), 0.05)
+
+
+class _Stop:
+    """What the signals say."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self.now = asyncio.Event()
+        self.again = 0
+        """The signal that asked a second time."""
+
+    @contextlib.contextmanager
+    def on_signals(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+        """Listen to the terminal and the service manager."""
+        handled = (signal.SIGINT, signal.SIGTERM)
+        try:
+            for number in handled:
+                loop.add_signal_handler(number, self._received, number)
+            yield
+        finally:
+            for number in handled:
+                loop.remove_signal_handler(number)
+
+    def _received(self, number: signal.Signals) -> None:
+        if self.asked.is_set():
+            self.again = int(number)
+            self.now.set()
+        self.asked.set()
+
+
+def _announce(bound: tuple[str, int], args: argparse.Namespace) -> None:
+    address = Address(*bound)
+    if args.port_file is not None:
+        args.port_file.write_text(f"{address.port}\n", encoding="ascii")
+    if args.ready_fd is not None:
+        os.write(args.ready_fd, f"{address.port}\n".encode())
+        os.close(args.ready_fd)
+    _say(f"listening on http://{address}")
+    _say(f"use it with: export OPENAI_BASE_URL=http://{address}/v1")
+    _say("             export OPENAI_API_KEY=<local key>   (`codex-manager config get proxy.api_key`)")
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"codex-manager: {text}\n")
+    sys.stderr.flush()
+
+
+def _prompt(question: str) -> str:
+    return getpass.getpass(f"{question}: ", stream=sys.stderr)
+
+
+def _set_up_logging(*, verbose: bool) -> None:
+    """Warnings of everybody, news of ours; mitmproxy's line a connection is not wanted."""
+    logging.basicConfig(format="codex-manager: %(message)s", stream=sys.stderr, level=logging.WARNING, force=True)
+    logging.getLogger("codex_manager").setLevel(logging.DEBUG if verbose else logging.INFO)
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
+
+
+def _raise_file_limit() -> None:
+    """Each connection is a file; many systems start programs with 1,024."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(ValueError, OSError):  # macOS refuses `unlimited`; what there was stays
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m codex_manager.proxy", description="Serve the OpenAI API over your accounts."
+    )
+    parser.add_argument(
+        "--bind", "-b", metavar="HOST:PORT", help="where to listen, for this run; port 0 takes a free one"
+    )
+    parser.add_argument("--verbose", "-v", action="store_true", help="say more on stderr")
+    parser.add_argument("--port-file", type=Path, metavar="FILE", help="write the port there once serving")
+    parser.add_argument("--ready-fd", type=int, metavar="N", help="write the port to this file descriptor once serving")
+    return parser

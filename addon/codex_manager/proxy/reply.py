@@ -1,0 +1,245 @@
+"""The answering half of a stream: an answer of the engine, of ours or of another addon, brought to the client.
+
+Sans-io: waiting is done by the hooks. Law: what was begun ends whole or visibly broken; every hook a viewer of flows
+expects runs, in mitmproxy's order; the exchange is given up on every way out.
+"""
+
+import logging
+import time
+
+from collections.abc import Callable, Iterable
+
+from mitmproxy import flow, http
+from mitmproxy.proxy import commands, layer
+from mitmproxy.proxy.context import Context
+from mitmproxy.proxy.layers.http import DropStream, HttpStream, SendHttp
+from mitmproxy.proxy.layers.http._events import (
+    ErrorCode,
+    ResponseData,
+    ResponseEndOfMessage,
+    ResponseHeaders,
+    ResponseProtocolError,
+)
+from mitmproxy.proxy.layers.http._hooks import HttpErrorHook, HttpResponseHeadersHook, HttpResponseHook
+
+from codex_manager.engine.messages import Answer
+from codex_manager.proxy import faults, flows
+from codex_manager.proxy.exchange import Ending, Exchange
+from codex_manager.proxy.hooks import CodexUpstreamReadHook, CodexUpstreamSendHook
+from codex_manager.proxy.host import LayerHost
+from codex_manager.proxy.http1 import ResponseStart
+
+
+__all__ = ["ReplyStream"]
+
+log = logging.getLogger(__name__)
+
+LINGER_S = 2.0  # how long a client may go on sending a body nobody wants, so that it can read the answer (nginx: 5 s)
+STORED_BODY = 1024 * 1024  # response bodies up to this are kept in the flow for viewers
+CUT = "The upstream broke off in the middle of its answer."
+LEFT = "Client disconnected."
+
+
+class ReplyStream(HttpStream):
+    """What a stream does once it knows what to ask, or what to say."""
+
+    def __init__(self, context: Context, stream_id: int, host: LayerHost) -> None:
+        super().__init__(context, stream_id)
+        self.host = host
+        self.exchange: Exchange | None = None
+        self.backlog: Callable[[int], int] | None = None
+        """How much an HTTP/2 client has not taken yet; None over HTTP/1."""
+        self.request_done = False
+        """The client has sent its whole request."""
+        self.begun = False
+        """The status line is out: nothing can be taken back."""
+        self.finished = False
+        """The client has its answer, or will never have one."""
+        self.linger: commands.RequestWakeup | None = None
+
+    def new_exchange(self) -> Exchange:
+        """An exchange that knows how this client takes data."""
+        self.exchange = exchange = self.host.exchange(self.context)
+        if (backlog := self.backlog) is not None:
+            stream_id = self.stream_id
+            exchange.multiplexed(lambda: backlog(stream_id))
+        return exchange
+
+    def hook(self, hook: commands.StartHook) -> layer.CommandGenerator[bool]:
+        """Run a hook of mitmproxy's; True when nobody wants to go on afterwards."""
+        if not self.host.hears(hook.name):
+            return False
+        yield hook
+        if not (yield from self.check_killed(True)):
+            return False
+        self.finished = True
+        if self.exchange is not None:
+            self.exchange.abandon()
+        yield DropStream(self.stream_id)
+        return True
+
+    def run(self, exchange: Exchange) -> layer.CommandGenerator[None]:
+        """Carry what the exchange was told to ask, and bring the client the answer."""
+        yield CodexUpstreamSendHook(exchange)
+        answer = exchange.answer
+        if exchange.ending is Ending.GONE:
+            yield from self.left(LEFT)
+        elif exchange.ending is Ending.TOO_LARGE:
+            yield from self.say(faults.too_large(self.host.limits().max_body_bytes))
+        elif exchange.ending is Ending.BROKEN or answer is None:
+            yield from self.say(faults.broken())
+        else:
+            yield from self._hand_on(exchange, answer)
+
+    def say(self, answer: Answer) -> layer.CommandGenerator[None]:
+        """Answer without asking anybody."""
+        exchange = self.new_exchange()
+        exchange.answer = answer
+        yield from self.run(exchange)
+
+    def _hand_on(self, exchange: Exchange, answer: Answer) -> layer.CommandGenerator[None]:
+        host = self.host
+        response = flows.response_of(answer, self.flow.request.data.http_version, identity=host.identity())
+        self.flow.response = response
+        viewed = host.hears("response")
+        if viewed or host.hears("responseheaders"):
+            flows.record(self.flow, answer, exchange.sent_at)
+        if (yield from self.hook(HttpResponseHeadersHook(self.flow))):
+            return
+        response = self.flow.response  # an addon may have put another in its place
+        transform = response.stream if callable(response.stream) else None
+        response.stream = response.stream or True
+        kept = bytearray() if viewed and self._stores(response) else None
+        data = exchange.chunk
+        while True:
+            if data:
+                pieces = _pieces(transform(data)) if transform else (data,)
+                for piece in pieces:
+                    yield from self._send(response, piece)
+                if kept is not None:
+                    kept += data
+                    if len(kept) > STORED_BODY and not self.context.options.store_streamed_bodies:
+                        kept = None
+            if not self.begun:
+                yield from self._send(response, b"")
+            if exchange.ending is not Ending.OPEN:
+                break
+            yield CodexUpstreamReadHook(exchange)
+            data = exchange.chunk
+        if exchange.ending is Ending.WHOLE:
+            if transform:
+                for piece in _pieces(transform(b"")):
+                    yield from self._send(response, piece)
+            response.data.content = bytes(kept) if kept is not None else None
+            yield from self._complete_response(response)
+        elif exchange.ending is Ending.GONE:
+            yield from self.left(LEFT)
+        else:
+            yield from self._cut(response)
+
+    def _send(self, response: http.Response, data: bytes) -> layer.CommandGenerator[None]:
+        """A piece of the body, with the head before it if that is not out yet."""
+        client = self.context.client
+        if self.begun:
+            if data:
+                yield SendHttp(ResponseData(self.stream_id, data), client)
+            return
+        self.begun = True
+        if self.backlog is None:
+            yield SendHttp(ResponseStart(self.stream_id, response, data), client)
+            return
+        yield SendHttp(ResponseHeaders(self.stream_id, response, end_stream=False), client)
+        if data:
+            yield SendHttp(ResponseData(self.stream_id, data), client)
+
+    def say_flow(self) -> layer.CommandGenerator[None]:
+        """Another addon has answered in our place."""
+        if self.exchange is not None:
+            self.exchange.abandon()
+        assert self.flow.response is not None
+        self.flow.response.timestamp_start = self.flow.response.timestamp_end = time.time()
+        if (yield from self.hook(HttpResponseHeadersHook(self.flow))):
+            return
+        response = self.flow.response
+        if (yield from self.hook(HttpResponseHook(self.flow))):
+            return
+        yield from self._send(response, response.raw_content or b"")
+        yield from self._end()
+
+    def _complete_response(self, response: http.Response) -> layer.CommandGenerator[None]:
+        response.timestamp_end = time.time()
+        if (yield from self.hook(HttpResponseHook(self.flow))):
+            return
+        yield from self._end()
+
+    def _end(self) -> layer.CommandGenerator[None]:
+        self.finished = True
+        self.flow.live = False
+        if self.request_done:
+            yield DropStream(self.stream_id)
+        else:
+            self.linger = commands.RequestWakeup(LINGER_S)
+            yield self.linger
+        yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
+        if self.backlog is None and self.host.closing():
+            yield commands.CloseConnection(self.context.client)
+
+    def _cut(self, response: http.Response) -> layer.CommandGenerator[None]:
+        """Make it visible that the answer is not whole."""
+        self.finished = True
+        self.flow.error = flow.Error(CUT)
+        self.flow.live = False
+        if self.host.hears("error"):
+            yield HttpErrorHook(self.flow)
+        if self.backlog is None and not _framed(response):
+            self.host.reset(self.context)  # the end of the connection is the end of such a body: only a reset tells
+        yield DropStream(self.stream_id)
+        yield SendHttp(ResponseProtocolError(self.stream_id, CUT, ErrorCode.GENERIC_SERVER_ERROR), self.context.client)
+
+    def left(self, message: str) -> layer.CommandGenerator[None]:
+        """The client is gone; tell whoever watches the flow."""
+        if self.exchange is not None:
+            self.exchange.abandon()
+        if self.finished:
+            return
+        self.finished = True
+        self.flow.live = False
+        self.flow.error = flow.Error(message)
+        if self.host.hears("error"):
+            yield HttpErrorHook(self.flow)
+        yield DropStream(self.stream_id)
+
+    def fail(self) -> layer.CommandGenerator[None]:
+        """We failed: an error if nothing is out yet, a broken connection otherwise. Runs no hook: one may be why."""
+        if self.exchange is not None:
+            self.exchange.abandon()
+        client = self.context.client
+        if self.finished or self.begun:
+            self.finished = True
+            yield DropStream(self.stream_id)
+            yield SendHttp(ResponseProtocolError(self.stream_id, faults.BROKEN, ErrorCode.GENERIC_SERVER_ERROR), client)
+            return
+        self.finished = True
+        response, body = faults.broken_response()
+        yield from self._send(response, body)
+        yield DropStream(self.stream_id)
+        yield SendHttp(ResponseEndOfMessage(self.stream_id), client)
+        if self.backlog is None:
+            yield commands.CloseConnection(client)
+
+    def _stores(self, response: http.Response) -> bool:
+        if self.context.options.store_streamed_bodies:
+            return True
+        return not response.headers.get("content-type", "").lower().startswith("text/event-stream")
+
+
+def _pieces(out: bytes | Iterable[bytes]) -> Iterable[bytes]:
+    """What a `stream` callable of another addon returned."""
+    if isinstance(out, bytes):
+        return (out,) if out else ()
+    return out
+
+
+def _framed(response: http.Response) -> bool:
+    """The body's end can be told from the bytes."""
+    return any(name.lower() in {b"content-length", b"transfer-encoding"} for name, _ in response.headers.fields)
