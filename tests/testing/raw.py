@@ -82,7 +82,7 @@ async def listen(reader, *, silence, whole=True):
 
 
 def complete(heard):
-    head, separator, body = heard.data.partition(b"\r\n\r\n")
+    _, separator, body = heard.data.partition(b"\r\n\r\n")
     if not separator:
         return False
     length = heard.headers.get("content-length")

@@ -2,8 +2,9 @@
 
 import pytest
 
-from codex_manager.testing import FakeOpenAI
 from tests.testing.raw import CHAT, ask, request, say
+
+from codex_manager.testing import FakeOpenAI
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,14 @@ import gzip
 import json
 import zlib
 
-import brotli
+import brotli  # type: ignore[import-untyped]  # has no types
 import pytest
 import zstandard
 
+from tests.testing.raw import CHAT, ask, request, say
+
 from codex_manager.testing import answers
 from codex_manager.testing.toxics import encoded
-from tests.testing.raw import CHAT, ask, request, say
 
 
 TABLE = [

@@ -4,9 +4,10 @@ import re
 
 import pytest
 
+from tests.testing.raw import CHAT, ask
+
 from codex_manager.testing import FakeClock, FakeOpenAI
 from codex_manager.testing.openai.errors import seconds_text
-from tests.testing.raw import CHAT, ask
 
 
 @pytest.fixture

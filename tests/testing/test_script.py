@@ -2,8 +2,9 @@
 
 import asyncio
 
-from codex_manager.testing.answers import bad_request, insufficient_quota, ok, overloaded, rate_limited
 from tests.testing.raw import CHAT, ask
+
+from codex_manager.testing.answers import bad_request, insufficient_quota, ok, overloaded, rate_limited
 
 
 async def statuses(fake, count, **kwargs):

@@ -5,6 +5,8 @@ import time
 
 import pytest
 
+from tests.testing.raw import CHAT, ask, listen, request, say
+
 from codex_manager.testing.answers import ok, rate_limited
 from codex_manager.testing.toxics import (
     close_announced,
@@ -25,7 +27,6 @@ from codex_manager.testing.toxics import (
     reset_mid_stream,
     slice_into,
 )
-from tests.testing.raw import CHAT, ask, listen, request, say
 
 
 STREAM = {**CHAT, "stream": True}

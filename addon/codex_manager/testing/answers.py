@@ -24,7 +24,7 @@ __all__ = [
 
 
 def ok(text: str | None = None, *, chunks: int = 4, every: float = 0.0, stamped: bool = False) -> Step:
-    """The endpoint's own good answer; a stream has `chunks` deltas, each after `every` seconds.
+    """The endpoint's own good answer; a stream has `chunks` deltas, its events `every` seconds apart.
 
     With `stamped` each event of a stream carries `sent_ns`, the monotonic clock at the moment it was written.
     """

@@ -10,13 +10,13 @@ import hashlib
 import http
 import time
 
-from typing import Protocol
+from typing import Protocol, cast
 
 import h11
 
 from codex_manager.testing.encoding import encode
 from codex_manager.testing.journal import Seen
-from codex_manager.testing.reply import Reply
+from codex_manager.testing.reply import Reply, rendered
 from codex_manager.testing.step import Travel
 from codex_manager.testing.wire import CutError, Wire, abort, reset
 
@@ -62,10 +62,9 @@ class Connection(asyncio.Protocol):
     # What the socket says.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
         if not self._service.opened(self):
-            abort(transport)
+            abort(self._transport)
             return
         self._task = asyncio.get_running_loop().create_task(self._run())
 
@@ -217,8 +216,9 @@ class Connection(asyncio.Protocol):
                 if number and reply.every_s:
                     await asyncio.sleep(reply.every_s)
                 wire.piece()
+                data = send(h11.Data(data=rendered(piece))) or b""
                 seen.sent_at.append(time.monotonic_ns())
-                await wire.write(send(h11.Data(data=piece)) or b"")
+                await wire.write(data)
         await wire.write(send(h11.EndOfMessage()) or b"")
 
     def _response(self, reply: Reply, travel: Travel) -> h11.Response:

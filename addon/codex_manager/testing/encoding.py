@@ -1,10 +1,11 @@
 """Content codings for answers: whole bodies and streams piece by piece, so that an encoded stream still arrives live."""
 
+import functools
 import zlib
 
 from collections.abc import Callable, Iterable, Iterator
 
-from codex_manager.testing.reply import Reply
+from codex_manager.testing.reply import Piece, Reply, rendered
 
 
 __all__ = ["encode"]
@@ -38,9 +39,12 @@ def encode(reply: Reply, encoding: str) -> None:
         reply.body = compress(reply.body) + finish()
         return
 
-    def pieces(plain: Iterable[bytes]) -> Iterator[bytes]:
+    def packed(piece: Piece) -> bytes:
+        return compress(rendered(piece)) + flush()
+
+    def pieces(plain: Iterable[Piece]) -> Iterator[Piece]:
         for piece in plain:
-            yield compress(piece) + flush()
+            yield functools.partial(packed, piece)
         yield finish()
 
     reply.length = None

@@ -2,12 +2,20 @@
 
 import json
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 
-__all__ = ["Reply", "json_reply"]
+__all__ = ["Piece", "Reply", "json_reply", "rendered"]
+
+type Piece = bytes | Callable[[], bytes]
+"""A part of a body; a function is called at the moment of writing, so that it can say when that was."""
+
+
+def rendered(piece: Piece) -> bytes:
+    """The bytes of a piece, now."""
+    return piece if isinstance(piece, bytes) else piece()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -16,12 +24,12 @@ class Reply:
 
     status: int = 200
     headers: list[tuple[str, str]] = field(default_factory=list)
-    body: bytes | Iterable[bytes] = b""
+    body: bytes | Iterable[Piece] = b""
     """Bytes, or pieces made one by one as they are sent."""
     length: int | None = None
     """Length of a body made of pieces; None sends it chunked."""
     every_s: float = 0.0
-    """Pause before each piece."""
+    """Pause between pieces."""
     wire: bytes | None = None
     bare: bool = False
     """Goes out as it is, without the headers OpenAI puts on every answer."""

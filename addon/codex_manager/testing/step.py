@@ -63,14 +63,14 @@ class Good:
     chunks: int = 4
     """Deltas of a stream."""
     every_s: float = 0.0
-    """Pause before each piece of a stream."""
+    """Pause between the pieces of a stream."""
     stamped: bool = False
     """Each event of a stream carries `sent_ns`, the monotonic clock when it was written."""
     error: tuple[str, str, int] | None = None
     """An error inside the 200: code, message, and the number of deltas before it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Step:
     """One scripted answer. `reply` is None for the endpoint's own good answer."""
 
@@ -79,17 +79,23 @@ class Step:
     good: Good = field(default_factory=Good)
     travel: Travel = HEALTHY
 
+    def __repr__(self) -> str:
+        return f"<{self.name}>"
+
     def __or__(self, toxic: "Toxic") -> "Step":
         travel = dataclasses.replace(self.travel, **toxic.changes)  # type: ignore[arg-type]  # made by `toxics` only
         return dataclasses.replace(self, name=f"{self.name} | {toxic.name}", travel=travel)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Toxic:
     """A change of how an answer travels. Alone in a script it applies to the good answer."""
 
     name: str
     changes: dict[str, object]
+
+    def __repr__(self) -> str:
+        return f"<{self.name}>"
 
     def __or__(self, other: "Toxic") -> "Toxic":
         return Toxic(f"{self.name} | {other.name}", {**self.changes, **other.changes})

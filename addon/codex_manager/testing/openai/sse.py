@@ -1,12 +1,13 @@
 """Server-sent events as OpenAI frames them: chat and completions send bare data, responses name their events."""
 
+import functools
 import json
 import time
 
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from codex_manager.testing.reply import Reply
+from codex_manager.testing.reply import Piece, Reply
 
 
 __all__ = ["event_stream"]
@@ -23,12 +24,15 @@ def event_stream(
 ) -> Reply:
     """A stream of `events`; `named` puts their type on an `event:` line, `done` ends it with `[DONE]`."""
 
-    def pieces() -> Iterator[bytes]:
+    def written(event: dict[str, Any]) -> bytes:
+        if stamped:
+            event["sent_ns"] = time.monotonic_ns()
+        data = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
+        return (f"event: {event['type']}\ndata: {data}\n\n" if named else f"data: {data}\n\n").encode()
+
+    def pieces() -> Iterator[Piece]:
         for event in events:
-            if stamped:
-                event["sent_ns"] = time.monotonic_ns()
-            data = json.dumps(event, ensure_ascii=False, separators=(",", ":"))
-            yield (f"event: {event['type']}\ndata: {data}\n\n" if named else f"data: {data}\n\n").encode()
+            yield functools.partial(written, event)
         if done:
             yield b"data: [DONE]\n\n"
 
