@@ -170,27 +170,37 @@ def _form_facts(content_type: str, body: bytes) -> BodyFacts:
         return MALFORMED
     delimiter = b"--" + (boundary[1] or boundary[2]).encode("utf-8", "replace")
     fields: dict[bytes, bytes] = {}
-    at = 0 if body.startswith(delimiter) else body.find(b"\r\n" + delimiter) + 2
-    if at == 1:  # find said -1
+    at = 0 if body.startswith(delimiter) else _next_part(body, delimiter, 0)
+    if at < 0:
         return MALFORMED
     for _ in range(_MOST_PARTS):
         at += len(delimiter)
         if body.startswith(b"--", at):  # the closing delimiter
             break
         head_end = body.find(b"\r\n\r\n", at, at + _LONGEST_PART_HEAD)
-        following = body.find(b"\r\n" + delimiter, max(head_end, at))
+        following = _next_part(body, delimiter, max(head_end, at))
         if head_end < 0 or following < 0:
             return MALFORMED
         disposition = _DISPOSITION.search(body[at:head_end])
         head = disposition[1] if disposition else b""
         name = _NAME.search(head)
         if name is not None and _FILE.search(head) is None and following - head_end <= _LONGEST_FIELD:
-            fields[name[1] or name[2] or b""] = body[head_end + 4 : following]
-        at = following + 2
+            fields[name[1] or name[2] or b""] = body[head_end + 4 : following - 2]
+        at = following
     return BodyFacts(
         model=_model(fields.get(b"model", b"").decode("utf-8", "replace").strip()),
         stream=fields.get(b"stream", b"").strip().lower() == b"true",
     )
+
+
+def _next_part(body: bytes, delimiter: bytes, begin: int) -> int:
+    """Where the next delimiter line begins; one that goes on with other letters is a file's own bytes."""
+    while (at := body.find(b"\r\n" + delimiter, begin)) >= 0:
+        after = at + 2 + len(delimiter)
+        if body[after : after + 2] in {b"--", b"\r\n"} or body[after : after + 1] in {b" ", b"\t"}:
+            return at + 2
+        begin = after
+    return -1
 
 
 # --- Content-Encoding -----------------------------------------------------------------------------------------------

@@ -114,13 +114,17 @@ def error_body(message: str, *, type: str, code: str | None, param: str | None =
 
 def try_again_in(seconds: float) -> str:
     """The sentence clients look for; Codex reads number and unit (s, ms, seconds) after `try again in`."""
-    return f"Please try again in {max(seconds, 0.0):.3f}s."
+    return f"Please try again in {_milliseconds(seconds) / 1000:.3f}s."
 
 
 def retry_headers(seconds: float) -> list[tuple[bytes, bytes]]:
-    """`Retry-After` in whole seconds, rounded up so that nobody comes early, and `retry-after-ms` for the exact time."""
-    seconds = max(seconds, 0.0)
+    """`Retry-After` in whole seconds and `retry-after-ms`, both rounded up so that nobody comes early."""
+    milliseconds = _milliseconds(seconds)
     return [
-        (b"retry-after", str(math.ceil(seconds)).encode()),
-        (b"retry-after-ms", str(math.ceil(seconds * 1000)).encode()),
+        (b"retry-after", str(-(-milliseconds // 1000)).encode()),
+        (b"retry-after-ms", str(milliseconds).encode()),
     ]
+
+
+def _milliseconds(seconds: float) -> int:
+    return math.ceil(round(max(seconds, 0.0) * 1000, 3))  # a microsecond of float noise is not a millisecond
