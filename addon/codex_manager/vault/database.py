@@ -163,7 +163,7 @@ class Database:
         try:
             row = self.connection.execute("SELECT json, generation, locked_at FROM header WHERE id = 1").fetchone()
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_ERROR:  # "no such table" is the only plain error this can give
+            if _code(error) != sqlite3.SQLITE_ERROR:  # "no such table" is the only plain error this can give
                 raise
             row = None
         if row is None or type(row[1]) is not int:
@@ -225,6 +225,11 @@ def _identity(path: Path) -> tuple[int, int]:
     return found.st_dev, found.st_ino
 
 
+def _code(error: sqlite3.Error) -> int:
+    """The primary result code; an error that Python raised itself (text that is no UTF-8) means damage."""
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
+
+
 def _corrupt(path: Path, what: str) -> VaultCorruptError:
     return VaultCorruptError(
         f"the file {path} {what}", hint="restore a backup with `codex-manager vault restore`, or move the file away"
@@ -239,7 +244,7 @@ def mapped_errors(path: Path) -> Iterator[None]:
     except sqlite3.ProgrammingError:
         raise  # our own mistake, not the file's
     except sqlite3.Error as error:
-        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF  # extended codes keep the cause below
+        code = _code(error)
         # Nothing of the sqlite3 error is kept: its text can hold values.
         if code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}:
             raise VaultBusyError(

@@ -80,9 +80,11 @@ class KdfParams:
         if type(data["version"]) is not int or data["version"] != ARGON2_VERSION:
             raise _refused("the Argon2 version is unknown")
         try:
-            salt = base64.b64decode(data["salt"], validate=True) if isinstance(data["salt"], str) else b""
-        except (ValueError, binascii.Error):
+            salt = base64.b64decode(data["salt"], validate=True)
+        except (TypeError, ValueError, binascii.Error):
             raise _refused("the salt is not base64") from None
+        if base64.b64encode(salt).decode("ascii") != data["salt"]:
+            raise _refused("the salt is not written as we write it")
         return cls(data["time_cost"], data["memory_kib"], data["parallelism"], salt)
 
     def to_data(self) -> Mapping[str, str | int]:

@@ -69,8 +69,8 @@ class Records:
             VaultTamperedError: one does not open.
         """
         for kind, record, sealed in self._connection.execute("SELECT kind, id, sealed FROM record").fetchall():
-            place = self._place(kind, record)
             with reading(kind, record):
+                place = self._place(kind, record)
                 again = envelope.seal(dek, envelope.open_sealed(self._dek, sealed, place), place)
             self._connection.execute("UPDATE record SET sealed = ? WHERE kind = ? AND id = ?", (again, kind, record))
 

@@ -224,8 +224,9 @@ def unlock(path: Path, master_key: Secret) -> None:
 def _problem(records: Records, kind: Kind, record: str) -> list[str]:
     try:
         payload = records.get(kind, record)
+        if payload is None:  # listed and not found: the table's own order is damaged
+            return [f"the {kind} record {record} cannot be found in the table that lists it"]
         with reading(kind, record):
-            assert payload is not None  # the same transaction listed it
             if kind == "account":
                 codec.account_from(payload)
             elif kind == "client_key":
