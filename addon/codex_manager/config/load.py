@@ -87,23 +87,22 @@ def judge(
                 section[setting.name] = value
             origins[key] = origin
 
-    def found(path: tuple[str, ...], text: str, cure: str) -> _Finding:
+    def found(path: tuple[str, ...], text: str, cure: str | None = None) -> _Finding:
         key = ".".join(path)
         match origins.get(key):
             case "environment":
                 variable = SETTINGS[key].variable
-                return _Finding(
-                    1 << 30, f"environment variable {variable}: {text}", f"correct or unset {variable}; {cure}"
-                )
+                cures = f"correct or unset {variable}" + (f"; {cure}" if cure else "")
+                return _Finding(1 << 30, f"environment variable {variable}: {text}", cures)
             case "command line":
                 return _Finding(1 << 31, f"{options[key][0]}: {text}", cure)
-        return _Finding(source.lines.get(path, 0), f"{source.where(*path)}: {text}", cure)
+        return _Finding(source.lines.get(path, 0), f"{source.where(*path)}: {text}", cure or _CURE)
 
     try:
         config = Config.model_validate(values)
     except ValidationError as error:
         raise _complain(
-            [found(key_of(detail), sentence(detail), _CURE) for detail in error.errors(include_url=False)]
+            [found(key_of(detail), sentence(detail)) for detail in error.errors(include_url=False)]
         ) from None
     if together and (wrong := list(conflicts(config))):
         raise _complain([found(tuple(one.key.split(".")), f"{one.key} {one.text}", one.cure) for one in wrong])
@@ -116,7 +115,7 @@ _CURE = "`codex-manager config set KEY VALUE` or `codex-manager config edit` cha
 class _Finding(NamedTuple):
     order: int
     sentence: str
-    cure: str
+    cure: str | None
 
 
 def _complain(findings: list[_Finding]) -> ConfigError:

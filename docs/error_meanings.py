@@ -1,0 +1,67 @@
+"""A sentence on each error code, for docs/errors.md; the codes themselves are found in the program."""
+
+from typing import NamedTuple
+
+
+class Meaning(NamedTuple):
+    """What happened, what to do where the program's own advice does not say, and statuses it cannot be read off."""
+
+    meaning: str
+    cure: str = ""
+    statuses: tuple[int, ...] = ()
+
+
+_MEND = "Mend the client, or whatever stands between it and the proxy; no SDK sends such a request."
+
+MEANINGS: dict[str, Meaning] = {
+    "account_conflict": Meaning("One request names things that belong to two different accounts."),
+    "ambiguous_framing": Meaning("The request does not say clearly where its body ends.", _MEND),
+    "duplicate_header": Meaning("A header that may come once came twice, such as `Authorization`.", _MEND),
+    "forward_proxy_not_supported": Meaning(
+        "A client uses the listener as `HTTPS_PROXY`.", "Set `OPENAI_BASE_URL` instead."
+    ),
+    "host_missing": Meaning("The request has no `Host` header.", _MEND),
+    "host_not_allowed": Meaning(
+        "The request's `Host` is not a name of this proxy, which is how a web page attacks a local service.",
+        "Use `127.0.0.1`, or add the name to `proxy.allowed_hosts`.",
+    ),
+    "insufficient_quota": Meaning("Every account that could serve has used up its money or its limit."),
+    "internal_error": Meaning(
+        "codex-manager itself failed; the request was not sent on as it came.",
+        "See its log, and report it.",
+        (500, 503),
+    ),
+    "invalid_api_key": Meaning("The key the client sent is not a local key of this proxy."),
+    "invalid_header": Meaning("A header holds characters that HTTP does not allow.", _MEND),
+    "invalid_http_request": Meaning(
+        "What arrived is not an HTTP/1.1 request, or did not arrive in time.", _MEND, (400, 408, 431)
+    ),
+    "invalid_method": Meaning("The request's method is not a word that HTTP allows.", _MEND),
+    "invalid_target": Meaning("The request's path is malformed, or climbs with `..`.", _MEND),
+    "method_not_allowed": Meaning(
+        "The method is one the proxy does not pass on, or not one of this address.", "Use GET or POST."
+    ),
+    "model_not_allowed": Meaning("No account, or not this client's key, may use the model."),
+    "no_available_accounts": Meaning("The vault holds no account."),
+    "no_usable_account": Meaning("There are accounts, but all are disabled or their keys were refused."),
+    "not_ready": Meaning(
+        "`/ready` only: no account can serve at the moment.", "`codex-manager list` shows the accounts."
+    ),
+    "origin_not_allowed": Meaning("The request comes from a web page.", "Call the proxy from a program."),
+    "rate_limit_exceeded": Meaning(
+        "Every account that could serve is rate limited; the headers and the message say for how long.",
+        "Wait that long (SDKs do by themselves), or add an account.",
+    ),
+    "request_headers_too_large": Meaning(
+        "The headers are larger or more than `limits.max_header_kib` and `limits.max_headers` allow.",
+        "Raise the limit, or send less.",
+    ),
+    "request_too_large": Meaning("The body is larger than `limits.max_body_mib` allows."),
+    "server_error": Meaning(
+        "codex-manager failed before it knew what was asked.", "See its log, and report it.", (500,)
+    ),
+    "unknown_url": Meaning("The path is not below `/v1/`.", "Use the base URL the message names."),
+    "upstream_unreachable": Meaning("OpenAI could not be reached, or did not answer in time.", statuses=(502, 504)),
+    "vault_locked": Meaning("The vault is locked."),
+    "websocket_not_supported": Meaning("The client asked for a WebSocket.", "Use the HTTP API."),
+}
