@@ -231,7 +231,7 @@ async def test_the_sdk_waits_as_told_and_tries_again(fake):
     async with openai.AsyncOpenAI(api_key="sk-a", base_url=fake.api_url) as client:
         await client.chat.completions.create(model="gpt-4o", messages=MESSAGES)
     first, second = fake.log
-    assert 0.08 <= second.at - first.at < 0.5
+    assert second.at - first.at >= 0.08
     assert second.header("x-stainless-retry-count") == "1"
 
 
