@@ -22,10 +22,9 @@ PICTURE = {
     "image_url": {"url": "data:image/png;base64," + base64.b64encode(bytes(300_000)).decode()},
 }
 
-# Token counts of these texts by o200k_base, counted once with tiktoken's published vocabulary rules in mind: prose has a
-# token for 4 to 5 characters, code for 3 to 4, Chinese about one for 1.3 characters (3 bytes each).
-PROSE = "The quick brown fox jumps over the lazy dog. " * 200  # 10 tokens a sentence
-CHINESE = "快速的棕色狐狸跳过了懒狗。" * 200  # 13 characters, at most 13 tokens
+# Counted by hand from above: a token for each word and the full stop, one for each Chinese character.
+PROSE = "The quick brown fox jumps over the lazy dog. " * 200  # 10 a sentence
+CHINESE = "快速的棕色狐狸跳过了懒狗。" * 200  # 13 a sentence
 
 
 @pytest.mark.parametrize(("text", "tokens"), [(PROSE, 2000), (CHINESE, 2600)])

@@ -3,9 +3,8 @@
 Law: cheap (no parsing, no tokenizer), rather too high than too low, never used for money. Too high sends a request to
 another account without need; too low costs a 429.
 
-The rates: OpenAI's own rate limiter counts about a token for four characters of text. English prose has 4.0 to 4.5 bytes
-a token with o200k, source code 3 to 3.5, Chinese and Russian 3 to 4; JSON's quotes and escapes are in the bytes but
-hardly in the count. So three bytes a token is on the safe side for all of them.
+The rate: OpenAI's rule of thumb is four characters of English for a token. Source code and other scripts take more
+tokens for their bytes, JSON's quotes and escapes fewer. Three bytes a token leaves a margin for all of them.
 """
 
 __all__ = ["IMAGE_TOKENS", "estimate"]
