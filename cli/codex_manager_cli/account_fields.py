@@ -5,6 +5,7 @@ raises `FieldError` with one sentence that names the field; no sentence ever hol
 """
 
 import math
+import re
 import unicodedata
 
 from collections.abc import Callable, Iterable
@@ -23,6 +24,7 @@ KEY_MAX = 4096
 NAME_MAX = 256
 """Characters of an organization or project name; OpenAI's ids are under 40."""
 NOTES_MAX = 4096
+LOOKS_LIKE_A_KEY = re.compile(r"\bsk-[\w-]{8,}")
 TAGS_MAX = 32
 MONEY_MAX = 1e9
 """US dollars; beyond it the number is a slip of the keyboard."""
@@ -33,7 +35,8 @@ class FieldError(ValueError):
 
 
 def shorten(text: str, limit: int = 40) -> str:
-    """What a message may quote of somebody's input: printable, and never a wall of it."""
+    """What a message may quote of somebody's input: printable, never a wall of it, and no key in the wrong place."""
+    text = LOOKS_LIKE_A_KEY.sub("sk-…", text[: limit + KEY_MAX])
     shown = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text[: limit + 1])
     return shown if len(text) <= limit else shown[:limit] + "…"
 
@@ -46,7 +49,7 @@ def check_label(value: object) -> str:
     if len(text) > LABEL_MAX:
         raise FieldError(f"the label has {len(text)} characters; at most {LABEL_MAX} are allowed")
     if text.startswith("-"):
-        raise FieldError(f"the label {shorten(text)!r} starts with a dash, which reads as an option")
+        raise FieldError(f"the label '{shorten(text)}' starts with a dash, which reads as an option")
     _printable("label", text)
     return text
 
@@ -82,7 +85,7 @@ def _header_name(field: str, example: str) -> Callable[[object], str | None]:
             return None
         text = _text(field, value).strip()
         if len(text) > NAME_MAX or not text.isascii() or any(not "!" <= c <= "~" for c in text):
-            raise FieldError(f"the {field} {shorten(text)!r} is not an id as OpenAI gives them, such as {example}")
+            raise FieldError(f"the {field} '{shorten(text)}' is not an id as OpenAI gives them, such as {example}")
         return text
 
     return check_it
@@ -113,7 +116,7 @@ def _tags(value: object) -> tuple[str, ...]:
         raise FieldError(f"there are {len(tags)} tags; at most {TAGS_MAX} are allowed")
     for tag in tags:
         if len(tag) > LABEL_MAX:
-            raise FieldError(f"the tag {shorten(tag)!r} is longer than {LABEL_MAX} characters")
+            raise FieldError(f"the tag '{shorten(tag)}' is longer than {LABEL_MAX} characters")
         _printable("tag", tag)
     return tags
 
@@ -184,7 +187,7 @@ def _number(field: str, value: object) -> float:
     try:
         number = float(value)
     except (ValueError, OverflowError):
-        raise FieldError(f"the {field} must be a number, not {shorten(str(value))!r}") from None
+        raise FieldError(f"the {field} must be a number, not '{shorten(str(value))}'") from None
     if not math.isfinite(number):
         raise FieldError(f"the {field} must be a finite number")
     return number

@@ -22,7 +22,8 @@ from codex_manager_cli import session
 from codex_manager_cli.account_fields import shorten
 from codex_manager_cli.account_options import account_options, checked_fields, field_or_fail
 from codex_manager_cli.account_view import as_data
-from codex_manager_cli.talk import emit_json, fail, read_secret, say, warn
+from codex_manager_cli.talk import emit_json, fail, say, warn
+from codex_manager_cli.terminal import secret
 
 
 __all__ = ["add", "check_online", "refuse_known_key"]
@@ -52,9 +53,9 @@ def add(
         warn(
             "a key on the command line is visible to other programs and kept in the shell's history; `-` reads it from stdin"
         )
-    api_key = field_or_fail("api_key", read_secret("API key", key))
+    api_key = field_or_fail("api_key", secret("API key", key))
     if admin_key is not None:
-        fields["admin_key"] = field_or_fail("admin_key", read_secret("admin key", admin_key))
+        fields["admin_key"] = field_or_fail("admin_key", secret("admin key", admin_key))
     account = add_account(Paths.locate(), new_account(label, api_key, **fields), online=not no_check)
     if as_json:
         emit_json(as_data(account, pinned=False))

@@ -14,7 +14,8 @@ from codex_manager_cli.account_options import account_options, checked_fields, f
 from codex_manager_cli.account_view import as_data
 from codex_manager_cli.add import check_online, refuse_known_key
 from codex_manager_cli.lookup import find
-from codex_manager_cli.talk import emit_json, fail, read_secret, say
+from codex_manager_cli.talk import emit_json, fail, say
+from codex_manager_cli.terminal import secret
 
 
 __all__ = ["edit"]
@@ -57,10 +58,10 @@ def edit(
         vault = session.opened(paths, stack)
         account = find(vault, identifier)
         if wants_key:
-            changes["api_key"] = field_or_fail("api_key", read_secret("new API key", "-"))
+            changes["api_key"] = field_or_fail("api_key", secret("new API key", "-"))
             refuse_known_key(paths, vault, changes["api_key"], own=account.id)
         if admin_key is not None:
-            changes["admin_key"] = field_or_fail("admin_key", read_secret("admin key", "-"))
+            changes["admin_key"] = field_or_fail("admin_key", secret("admin key", "-"))
         if no_admin_key:
             changes["admin_key"] = None
         if wants_key and not no_check:

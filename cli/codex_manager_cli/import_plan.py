@@ -65,7 +65,7 @@ def plan(stored: Sequence[Account], drafts: Sequence[Draft], wish: Wish | None) 
         other, reason = found[0]
         if wish is None:
             stopped.append(
-                f"{shorten(draft.label)!r} ({reason}{'' if _same(other, draft) else f' as {other.label!r}'})"
+                f"'{shorten(draft.label)}' ({reason}{'' if _same(other, draft) else f' as {other.label!r}'})"
             )
         elif wish == "skip":
             skip.append((draft, other, reason))

@@ -28,12 +28,12 @@ def find(vault: Vault, identifier: str) -> Account:
         return names.find(identifier, accounts)
     except AmbiguousIdentifierError as error:
         fail(
-            f"{shorten(identifier)!r} fits several accounts: {_listed(error.candidates)}",
+            f"'{shorten(identifier)}' fits several accounts: {_listed(error.candidates)}",
             hint="give the whole label or the id",
         )
     except AccountNotFoundError:
         labels = [account.label for account in accounts]
-        fail(f"there is no account {shorten(identifier)!r}", hint=_hint(identifier, labels))
+        fail(f"there is no account '{shorten(identifier)}'", hint=_hint(identifier, labels))
 
 
 def _hint(identifier: str, labels: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from codex_manager.core.secret import Secret
 from codex_manager_cli.talk import fail, say
 
 
-__all__ = ["ask", "ask_new", "can_ask", "one_line_of_stdin"]
+__all__ = ["ask", "ask_new", "can_ask", "one_line_of_stdin", "secret"]
 
 SECRET_MAX = 4096
 """Characters of a secret on stdin; the guard against a pipe that never ends."""
@@ -46,6 +46,21 @@ def ask_new(what: str) -> Secret:
         if ask(f"the same {what} again") == first:
             return Secret(first)
         say("the two are not the same; try again")
+
+
+def secret(what: str, argument: str | None) -> Secret:
+    """An API key or the like: the argument itself, the next line of stdin for `-`, or without an argument the terminal.
+
+    Raises:
+        UserError: there is nobody to ask, or nothing to read.
+    """
+    if argument not in (None, "-"):
+        return Secret(argument)
+    if sys.stdin.isatty():
+        return Secret(ask(what))
+    if argument is None:
+        fail(f"no {what} given and no terminal to ask on", hint="pipe it in and give `-` in its place", exit_code=2)
+    return one_line_of_stdin(what)
 
 
 def one_line_of_stdin(what: str) -> Secret:

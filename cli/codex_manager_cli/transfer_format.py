@@ -130,7 +130,7 @@ def _json(text: str) -> Any:
 def _records(document: Any) -> list[Any]:
     if isinstance(document, dict):
         if document.get("format", FORMAT) != FORMAT:
-            raise TransferError(f"the file's format is {shorten(str(document['format']))!r}, not {FORMAT!r}")
+            raise TransferError(f"the file's format is '{shorten(str(document['format']))}', not {FORMAT!r}")
         version = document.get("version")
         if "format" in document and version != VERSION:
             raise TransferError(f"the export has version {shorten(str(version))}; this program reads version {VERSION}")
@@ -152,7 +152,7 @@ def _draft(index: int, record: Any, ignored: dict[str, None]) -> Draft:
         field = _field_name(name)
         if field in seen:
             raise TransferError(
-                f"account {index} gives {field} twice, as {shorten(seen[field])!r} and {shorten(name)!r}"
+                f"account {index} gives {field} twice, as '{shorten(seen[field])}' and '{shorten(name)}'"
             )
         seen[field] = name
         if field == "id":

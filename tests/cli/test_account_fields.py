@@ -91,7 +91,9 @@ def test_a_good_value_is_stored_as(field, value, stored):
     assert check(field, value) == stored
 
 
-@pytest.mark.parametrize(("field", "value"), BAD, ids=lambda value: shorten(str(value), 20).encode("ascii", "replace").decode())
+@pytest.mark.parametrize(
+    ("field", "value"), BAD, ids=lambda value: shorten(str(value), 20).encode("ascii", "replace").decode()
+)
 def test_a_bad_value_is_one_short_printable_sentence(field, value):
     with pytest.raises(FieldError) as caught:
         check(field, value)
@@ -116,3 +118,12 @@ def test_every_settable_field_of_an_account_has_a_check():
 def test_a_quote_of_input_is_short_and_printable():
     assert shorten("\x1b[31mred\x00") == "\\x1b[31mred\\x00"
     assert shorten("x" * 100) == "x" * 40 + "…"
+
+
+@pytest.mark.parametrize("field", ["daily_limit_usd", "organization", "label", "weight"])
+def test_a_key_in_the_wrong_place_is_not_quoted(field):
+    with pytest.raises(FieldError) as caught:
+        check(field, "- sk-proj-0123456789abcdef")
+    assert "0123456789" not in str(caught.value)
+    assert shorten("/home/me/sk-proj-0123456789.json") == "/home/me/sk-….json"
+    assert shorten("/home/me/desk-top-0123456789.json") == "/home/me/desk-top-0123456789.json"
