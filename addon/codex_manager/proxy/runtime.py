@@ -1,39 +1,116 @@
 """The whole product behind one door: configuration, vault, engine and gate, built once and kept current.
 
-Law: fails closed. Until `start` has run, and whenever something inside breaks, the answer is a 503.
+Knows the parts and how they are put together; each part knows its own rules. Knows no mitmproxy.
+Laws: fails closed, so before `start`, after `close`, and whenever something inside breaks, the answer is a 503. Nothing
+on disk is touched while a request is carried. A change on disk that cannot be used changes nothing and is said once.
 """
 
 import asyncio
 import logging
+import random
+import time
+import uuid
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
 
-from codex_manager.engine.messages import Answer, Body
-from codex_manager.proxy.answers import json_answer
+from codex_manager.config.address import Address
+from codex_manager.config.errors import ConfigError
+from codex_manager.config.load import load
+from codex_manager.config.paths import Paths
+from codex_manager.config.schema import Config
+from codex_manager.core.account import Account
+from codex_manager.core.errors import CodexManagerError
+from codex_manager.core.openai_error import error_body
+from codex_manager.engine.clock import SystemClock
+from codex_manager.engine.engine import Engine
+from codex_manager.engine.messages import Answer, Body, Request
+from codex_manager.proxy import translate
+from codex_manager.proxy.answers import plain_answer
+from codex_manager.proxy.gate import Gate
 from codex_manager.proxy.incoming import Admission, Incoming, Limits
+from codex_manager.proxy.local import Capacity, local_answer
+from codex_manager.proxy.local_keys import LocalKey
+from codex_manager.proxy.models import ModelsUnion, is_models_list
+from codex_manager.proxy.own_address import Bound, leads_to
+from codex_manager.proxy.refusal import Refusal
+from codex_manager.proxy.upstream import Upstream, UpstreamRoute
+from codex_manager.proxy.vault_source import Contents, VaultSource
+from codex_manager.proxy.watch import file_stamp, watch
+from codex_manager.vault.errors import VaultBusyError
+from codex_manager_certs.trust import IGNORED_VARIABLES
 
 
 __all__ = ["Runtime"]
 
 log = logging.getLogger(__name__)
 
+type Options = Mapping[str, tuple[str, Any]]
+"""Values from the command line, as `config.load` takes them."""
+
 
 class Runtime:
-    """Use `Runtime.open(...)`, bind the listener, then `await start(own_addresses)`; `await close()` at the end."""
+    """Use `Runtime.open(...)`, bind the listener, then `await start(bound)`; `await close()` at the end.
 
-    def __init__(self) -> None:
-        self._limits = Limits()
-        self._response_headers = True
+    Mutable state: the configuration and the vault's contents now in force, and what was made of them.
+    """
+
+    def __init__(
+        self,
+        paths: Paths,
+        environ: Mapping[str, str],
+        options: Options | None,
+        config: Config,
+        source: VaultSource,
+        contents: Contents,
+    ) -> None:
+        self._paths = paths
+        self._environ = environ
+        self._options = options
+        self._config = config
+        self._source = source
+        self._contents = contents
+        self._client_keys: tuple[LocalKey, ...] = contents.client_keys or ()
+        self._bound: Bound = frozenset()
+        self._limits = translate.limits(config)
+        self._gate: Gate | None = None
+        self._engine: Engine | None = None
+        self._models: ModelsUnion | None = None
+        self._upstream: Upstream | None = None
+        self._watches: list[asyncio.Task[None]] = []
+        self._said: dict[str, str] = {}
+        self._started_at = time.monotonic()
 
     @classmethod
-    def open(cls, paths: object, environ: Mapping[str, str], prompt: Callable[[str], str] | None = None) -> "Runtime":
-        """Read configuration and vault (blocking: the master key is derived here); raises CodexManagerError."""
-        return cls()
+    def open(
+        cls,
+        paths: Paths,
+        environ: Mapping[str, str],
+        prompt: Callable[[str], str] | None = None,
+        *,
+        options: Options | None = None,
+    ) -> "Runtime":
+        """Read configuration and vault. Blocks: the master key is derived here, and may be asked for.
+
+        Raises:
+            CodexManagerError: the configuration is wrong, or there is a vault that cannot be opened.
+        """
+        config = load(paths, environ, options=options)
+        source = VaultSource(paths.vault_file, environ)
+        return cls(paths, environ, options, config, source, source.open(prompt))
+
+    # What the listener asks ------------------------------------------------------------------------------------------
 
     @property
-    def bind(self) -> tuple[str, int]:
-        """Host and port of `proxy.bind_addr`."""
-        return "127.0.0.1", 8080
+    def config(self) -> Config:
+        """The configuration now in force."""
+        return self._config
+
+    @property
+    def bind(self) -> Address:
+        """Where to listen, as configured."""
+        return translate.bind_address(self._config)
 
     @property
     def limits(self) -> Limits:
@@ -43,23 +120,216 @@ class Runtime:
     @property
     def response_headers(self) -> bool:
         """Whether answers carry our four response headers."""
-        return self._response_headers
+        return self._config.proxy.response_headers
 
-    async def start(self, own_addresses: frozenset[tuple[str, int]] = frozenset()) -> None:
-        """Start watching, with the addresses the listener is bound to. Raises CodexManagerError."""
+    @property
+    def routed_hosts(self) -> frozenset[str]:
+        """The names a forward client's CONNECT must ask for to be served by us."""
+        return translate.routed_hosts(self._config)
+
+    # Life ------------------------------------------------------------------------------------------------------------
+
+    async def start(self, bound: Iterable[tuple[str, int]] = ()) -> None:
+        """Serve, and watch configuration and vault. `bound` is where the listener is bound.
+
+        Raises:
+            CodexManagerError: requests would come back to ourselves, or `upstream.ca_file` cannot be used.
+        """
+        self._bound = frozenset(bound)
+        seen = await asyncio.to_thread(self._config_stamp), await asyncio.to_thread(self._vault_stamp)
+        await asyncio.to_thread(_refuse_loop, self._config, self._bound)
+        self._upstream = Upstream(await asyncio.to_thread(UpstreamRoute.of, self._config))
+        accounts = await self._accounts()
+        settings = translate.engine_settings(self._config, pinned=self._contents.pinned, bound=self._bound)
+        clock = SystemClock()
+        self._engine = Engine(self._upstream, settings, accounts, clock=clock, random=random.Random())
+        self._models = ModelsUnion(self._engine, clock.monotonic)
+        self._gate = self._new_gate()
+        self._started_at = time.monotonic()
+        self._tell_state(accounts)
+        self._watches = [
+            asyncio.create_task(watch(self._config_stamp, self._config_changed, seen=seen[0]), name="watch config"),
+            asyncio.create_task(watch(self._vault_stamp, self._vault_changed, seen=seen[1]), name="watch vault"),
+        ]
 
     async def close(self) -> None:
-        """Stop watching, close engine and vault."""
+        """Stop watching, close what runs upstream, forget the keys. Safe to call twice, and before `start`."""
+        for task in self._watches:
+            task.cancel()
+        await asyncio.gather(*self._watches, return_exceptions=True)
+        self._watches = []
+        self._gate = None
+        engine, self._engine = self._engine, None
+        if engine is not None:
+            await engine.aclose()
+        if self._upstream is not None:
+            await self._upstream.aclose()
+        self._contents = Contents(None)
+        await asyncio.to_thread(self._source.close)
+
+    # The door --------------------------------------------------------------------------------------------------------
 
     def admit(self, incoming: Incoming) -> Admission | Answer:
         """Decide on the head alone. Never raises."""
-        return json_answer(
-            503, {"error": {"message": "Not started.", "type": "server_error", "param": None, "code": None}}
-        )
+        try:
+            if self._gate is None:
+                return _broken("codex-manager is starting or stopping; try again in a moment.")
+            decided = self._gate.admit(incoming)
+            if isinstance(decided, Refusal):
+                return plain_answer(
+                    decided.status, decided.body, headers=decided.headers, head=incoming.method == "HEAD"
+                )
+            return decided
+        except Exception:
+            log.exception("the gate failed, so the request is refused")
+            return _broken()
 
     async def carry(self, admission: Admission, body: Body) -> Answer:
         """Answer an admitted request. Never raises but CancelledError."""
-        await asyncio.sleep(0)
-        return json_answer(
-            503, {"error": {"message": "Not started.", "type": "server_error", "param": None, "code": None}}
+        try:
+            return await self._carry(admission, body)
+        except Exception:
+            log.exception("carrying a request failed, so it is refused")
+            return _broken()
+
+    async def _carry(self, admission: Admission, body: Body) -> Answer:
+        incoming = admission.incoming
+        if self._engine is None or self._models is None or admission.foreign:
+            return _broken("codex-manager does not carry this request.")
+        if admission.local:
+            answer = local_answer(
+                incoming.method, incoming.target, self._capacity(), uptime_s=time.monotonic() - self._started_at
+            )
+            return answer or _broken()
+        request = Request(
+            method=incoming.method,
+            target=incoming.target,
+            headers=admission.headers,
+            body=body,
+            content_length=incoming.content_length,
+            chunked=incoming.chunked,
+            client=admission.client,
+            id=uuid.uuid4().hex,
         )
+        if is_models_list(incoming.method, incoming.target):
+            return await self._models.answer(request)
+        return await self._engine.handle(request)
+
+    def _capacity(self) -> Capacity:
+        assert self._engine is not None
+        report = self._engine.report()
+        return Capacity(accounts=len(report.accounts), available=report.available, locked=report.locked)
+
+    # Changes on disk -------------------------------------------------------------------------------------------------
+
+    def _config_stamp(self) -> object:
+        ca_file = self._config.upstream.ca_file
+        return file_stamp(self._paths.config_file), file_stamp(Path(ca_file)) if ca_file else None
+
+    def _vault_stamp(self) -> object:
+        return self._source.look()
+
+    async def _config_changed(self) -> bool:
+        try:
+            config = await asyncio.to_thread(load, self._paths, self._environ, options=self._options)
+            await asyncio.to_thread(_refuse_loop, config, self._bound)
+            route = await asyncio.to_thread(UpstreamRoute.of, config)
+        except CodexManagerError as error:
+            self._say("config", f"{error}; the configuration from before stays in force")
+            return True
+        if config.proxy.bind_addr != self._config.proxy.bind_addr:
+            self._say("bind", f"proxy.bind_addr is now {config.proxy.bind_addr}: start the proxy again to listen there")
+        changed = config != self._config
+        self._config, self._limits = config, translate.limits(config)
+        assert self._upstream is not None
+        self._upstream.follow(route)
+        await self._apply()
+        self._said.pop("config", None)
+        if changed:
+            log.info("the changed configuration is in force")
+        return True
+
+    async def _vault_changed(self) -> bool:
+        before = self._contents
+        try:
+            contents = await asyncio.to_thread(self._source.read)
+        except CodexManagerError as error:
+            self._say("vault", f"{error}; the accounts from before stay in use")
+            return not isinstance(error, VaultBusyError)
+        self._contents = contents
+        if contents.client_keys is not None:
+            self._client_keys = contents.client_keys
+        accounts = await self._apply()
+        self._said.pop("vault", None)
+        if contents != before:
+            self._tell_state(accounts)
+        return True
+
+    async def _apply(self) -> tuple[Account, ...] | None:
+        """Give engine and gate what is now in force."""
+        assert self._engine is not None
+        assert self._models is not None
+        accounts = await self._accounts()
+        settings = translate.engine_settings(self._config, pinned=self._contents.pinned, bound=self._bound)
+        self._engine.update(settings=settings, accounts=accounts)
+        self._models.forget(accounts or ())
+        self._gate = self._new_gate()
+        return accounts
+
+    def _new_gate(self) -> Gate:
+        return Gate(translate.gate_settings(self._config, self._client_keys, self._bound))
+
+    async def _accounts(self) -> tuple[Account, ...] | None:
+        """Those of the vault, without any whose base URL leads back to us."""
+        if self._contents.accounts is None:
+            return None
+        fit = []
+        for account in self._contents.accounts:
+            if account.base_url is not None and await asyncio.to_thread(leads_to, account.base_url, self._bound):
+                self._say(
+                    f"loop {account.id}",
+                    f"the base URL of account {account.label!r} is this proxy itself, so the account is left out; correct it"
+                    f" with `codex-manager edit {account.label!r} --base-url URL`",
+                )
+            else:
+                self._said.pop(f"loop {account.id}", None)
+                fit.append(account)
+        return tuple(fit)
+
+    # Words -----------------------------------------------------------------------------------------------------------
+
+    def _say(self, topic: str, sentence: str) -> None:
+        """Warn once, however often it is found."""
+        if self._said.get(topic) != sentence:
+            self._said[topic] = sentence
+            log.warning("%s", sentence)
+
+    def _tell_state(self, accounts: tuple[Account, ...] | None) -> None:
+        if accounts is None:
+            log.warning("the vault is locked; requests are refused until `codex-manager vault unlock`")
+        elif not accounts:
+            log.warning("there are no accounts yet; add one with `codex-manager add LABEL`")
+        else:
+            log.info("%d account%s in use", len(accounts), "" if len(accounts) == 1 else "s")
+        ignored = [name for name in IGNORED_VARIABLES if self._environ.get(name)]
+        if ignored and "ignored" not in self._said:
+            self._said["ignored"] = ""
+            log.info("%s is not used on the way to OpenAI; upstream.ca_file is", " and ".join(ignored))
+
+
+def _refuse_loop(config: Config, bound: Bound) -> None:
+    for key, url in (
+        ("proxy.openai_base_url", config.proxy.openai_base_url),
+        ("upstream.proxy", config.upstream.proxy),
+    ):
+        if url is not None and leads_to(url, bound):
+            raise ConfigError(
+                f"{key} leads back to this proxy itself, so requests would go round in circles",
+                hint="set it to where OpenAI is: `codex-manager config set proxy.openai_base_url https://api.openai.com`",
+            )
+
+
+def _broken(
+    message: str = "codex-manager failed while it handled this request; nothing was passed on. Its log says where.",
+) -> Answer:
+    return plain_answer(503, error_body(message, type="server_error", code="internal_error"))
