@@ -380,6 +380,8 @@ def test_what_is_between_client_and_proxy_stays_there():
     )
     assert isinstance(admitted, Admission)
     assert admitted.headers == (
+        (b"Host", b"127.0.0.1:8080"),  # these three the engine writes anew, in their place
+        (b"Transfer-Encoding", b"chunked"),
         (b"OpenAI-Organization", b"org-client"),
         (b"X-Stainless-Lang", b"python"),
         (b"x-stainless-os", b"Linux"),

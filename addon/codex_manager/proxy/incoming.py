@@ -46,7 +46,7 @@ class Admission:
     client: str
     """Name of the local key; `-` for the endpoints that need none."""
     headers: Headers
-    """What is left for the upstream: without the local key, hop-by-hop headers, cookies and our own headers."""
+    """What is left for the engine: without the local key, hop-by-hop headers, cookies and our own headers (see strip)."""
     local: bool = False
     """One of our own endpoints answers; nothing goes upstream."""
     foreign: bool = False

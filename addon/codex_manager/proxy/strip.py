@@ -1,7 +1,8 @@
 """Takes out of a request what is between the client and us, or must never cross from one account to another.
 
-Law: what stays, stays as it is, in order and case. The identity headers OpenAI-Organization and OpenAI-Project stay
-here and are replaced by the engine, which knows the account.
+Law: what stays, stays as it is, in order and case. Some headers stay here because the engine, which knows account and
+upstream, writes its own value in their place: OpenAI-Organization and OpenAI-Project, Host, and the one that frames the
+body (Content-Length or Transfer-Encoding), so that the upstream sees them where the client put them.
 """
 
 from codex_manager.engine.messages import Headers
@@ -10,11 +11,10 @@ from codex_manager.engine.messages import Headers
 __all__ = ["strip"]
 
 HOP_BY_HOP = frozenset(
-    {b"connection", b"keep-alive", b"te", b"trailer", b"upgrade", b"transfer-encoding", b"http2-settings"}
+    {b"connection", b"keep-alive", b"te", b"trailer", b"upgrade", b"http2-settings"}
 )  # RFC 9110 §7.6.1; `Proxy-*` by its prefix
 OURS = frozenset({
     b"authorization",  # the local key
-    b"host",  # names this listener; the upstream has its own name
     b"expect",  # already answered by the listener
     b"cookie",  # openai-python returns one account's __cf_bm with the next request, whichever account that gets
     b"cookie2",
