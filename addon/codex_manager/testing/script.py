@@ -27,7 +27,7 @@ def as_step(step: Step | Toxic) -> Step:
     return step if isinstance(step, Step) else GOOD | step
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Rule:
     """Fits requests of one key (None: any), and of one path and model where given; both may have wildcards."""
 
@@ -86,6 +86,8 @@ class Script:
             step = rule.steps.popleft()
             if rule.cycle:
                 rule.steps.append(step)
+            elif not rule.steps:
+                self._rules.remove(rule)
             return step
         return rule.standing if isinstance(rule.standing, Step) else self._decide(rule.standing, seen)
 
