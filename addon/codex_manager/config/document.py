@@ -87,7 +87,7 @@ def parse(text: str, name: str) -> Document:
         loader = yaml.SafeLoader(text)
         _refuse_aliases(text, name)
         root = loader.get_single_node()
-        if root is None:
+        if root is None or (isinstance(root, yaml.ScalarNode) and root.tag == "tag:yaml.org,2002:null"):
             return Document(name)
         return _document(loader, root, name)
     except yaml.MarkedYAMLError as error:

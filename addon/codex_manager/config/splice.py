@@ -99,7 +99,11 @@ def _put(text: str, section: str, key: str, value: str) -> str:
         return f"{text[: _end(section_key)]}: {{{key}: {value}}}{text[_end(keys) :]}"
     if (present := _pair(keys, key)) is not None:
         key_node, value_node = present
-        if isinstance(value_node, yaml.ScalarNode) and value_node.style not in {"|", ">"} and value_node.value:
+        if (
+            isinstance(value_node, yaml.ScalarNode)
+            and value_node.style not in {"|", ">"}
+            and _end(value_node) > _index(value_node)
+        ):
             return text[: _index(value_node)] + value + text[_end(value_node) :]
         return f"{text[: _end(key_node)]}: {value}{text[_end(value_node) :]}"
     if keys.flow_style:
@@ -114,7 +118,7 @@ def _placeholder(text: str, section_key: yaml.Node, key: str) -> int | None:
     start = _line_end(text, _end(section_key))
     section = re.split(r"(?m)^(?=[^\s#])", text[start:], maxsplit=1)[0]  # up to the next line that is not indented
     found = re.search(rf"(?m)^[ ]+#[ ]*{re.escape(key)}:", section)
-    return _line_end(text, start + found.start()) if found else None
+    return _line_end(text, start + found.end()) if found else None
 
 
 def _drop(text: str, section: str, key: str) -> str:
