@@ -35,7 +35,8 @@ type Connections = Mapping[tuple[object, ...] | str, server.ConnectionHandler]
 
 class Bridge:
     """Serves the layers. `forward` says whether CONNECT and absolute-form requests are mitmproxy's business (they are
-    in mitmdump) or refused (in the launcher of our own)."""
+    in mitmdump) or refused (in the launcher of our own).
+    """
 
     def __init__(
         self,
@@ -174,7 +175,7 @@ class Bridge:
         return any(name.lower() in self._routed() for name in names)
 
     def _chooser(self) -> Callable[[layer.NextLayer], None] | None:
-        from mitmproxy import ctx  # noqa: PLC0415 - set while a master runs
+        from mitmproxy import ctx
 
         addon = ctx.master.addons.get("nextlayer")
         return addon.next_layer if addon is not None and addon is not self else None

@@ -206,10 +206,11 @@ class Exchange:
     async def _aclose(self, answer: Answer) -> None:
         try:
             if self._peeking is not None:
-                self._peeking.cancel()
-                await asyncio.wait([self._peeking])
+                if not self._peeking.done():
+                    self._peeking.cancel()
+                    await asyncio.wait([self._peeking])
                 if not self._peeking.cancelled():
-                    self._peeking.exception()  # seen
+                    self._peeking.exception()  # seen, or asyncio would complain that nobody did
             await answer.aclose()
         except Exception as error:  # noqa: BLE001 - closing is best effort, and said
             log.error("an upstream answer could not be closed: %s", describe(error))  # noqa: TRY400 - as above

@@ -28,14 +28,15 @@ from mitmproxy.proxy.layers.http._events import (
 )
 from mitmproxy.proxy.layers.http._http1 import Http1Server, make_body_reader
 
-from codex_manager.proxy.parser import BadHeadError, HeadBuffer, parse_head
-from codex_manager.proxy.incoming import Limits
 from codex_manager.proxy.faults import error_response
+from codex_manager.proxy.incoming import Limits
+from codex_manager.proxy.parser import BadHeadError, HeadBuffer, parse_head
 
 
 __all__ = ["CodexHttp1Server", "ResponseStart"]
 
 PIPELINE_LIMIT = 1024 * 1024  # bytes of further requests; real clients pipeline little or nothing
+LINGER_S = 1.0  # a reset before the client has read its error would take the error away (RFC 9112 9.6)
 CHUNK_LINE_LIMIT = 16 * 1024  # a chunk's size line or the trailers; h11 allows this much for any incomplete event
 
 
@@ -55,12 +56,15 @@ class CodexHttp1Server(Http1Server):
         self.buf: HeadBuffer = HeadBuffer()
         self._limits = limits
         self._deadline: commands.RequestWakeup | None = None
+        self._linger: commands.RequestWakeup | None = None
         self._chunked = False
         self._bodiless = False
 
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         if isinstance(event, events.Wakeup):
-            if event.command is self._deadline and self.conn.state & ConnectionState.CAN_WRITE:
+            if event.command is self._linger:
+                yield commands.CloseConnection(self.conn)
+            elif event.command is self._deadline and self.state == self.read_headers:
                 yield from self._refuse(BadHeadError(408, "The request's headers did not arrive in time."))
             return
         yield from super()._handle_event(event)
@@ -131,7 +135,8 @@ class CodexHttp1Server(Http1Server):
     def done(self, event: events.Event) -> layer.CommandGenerator[None]:
         """Whatever still comes after the end is ignored."""
         self.buf = HeadBuffer()
-        yield from ()
+        if isinstance(event, events.ConnectionClosed):
+            yield commands.CloseConnection(self.conn)
 
     def send(self, event: HttpEvent) -> layer.CommandGenerator[None]:
         if isinstance(event, ResponseHeaders):
@@ -152,7 +157,7 @@ class CodexHttp1Server(Http1Server):
             yield commands.CloseConnection(self.conn)
             self.state = self.done
         else:
-            raise AssertionError(f"unexpected event: {type(event).__name__}")
+            raise AssertionError(f"unexpected event: {type(event).__name__}")  # noqa: TRY004 - as mitmproxy's layers do
 
     def _send_head(self, event: ResponseHeaders) -> layer.CommandGenerator[None]:
         response = event.response
@@ -179,18 +184,25 @@ class CodexHttp1Server(Http1Server):
 
     def _refuse(self, error: BadHeadError) -> layer.CommandGenerator[None]:
         """Answer a head that never became a request."""
-        self.state = self.done
         self.buf = HeadBuffer()
-        yield commands.SendData(self.conn, error_response(error.status, str(error)))
-        yield commands.CloseConnection(self.conn)
+        yield from self._last_word(error.status, str(error))
 
     def _refuse_body(self, message: str) -> layer.CommandGenerator[None]:
         """Answer a body that went wrong; the stream is told, so that nothing goes on upstream."""
-        self.state = self.done
         if self.response is None:
-            yield commands.SendData(self.conn, error_response(400, message))
-        yield commands.CloseConnection(self.conn)
+            yield from self._last_word(400, message)
+        else:
+            yield commands.CloseConnection(self.conn)
+        self.state = self.done
         yield self._broken(message, ErrorCode.GENERIC_CLIENT_ERROR)
+
+    def _last_word(self, status: int, message: str) -> layer.CommandGenerator[None]:
+        """Send an error and nothing after it; the client may go on sending for a moment, or it would not read this."""
+        self.state = self.done
+        yield commands.SendData(self.conn, error_response(status, message))
+        yield commands.CloseTcpConnection(self.conn, half_close=True)
+        self._linger = commands.RequestWakeup(LINGER_S)
+        yield self._linger
 
     def _broken(self, message: str, code: ErrorCode) -> ReceiveHttp:
         return ReceiveHttp(RequestProtocolError(self.stream_id, message, code))

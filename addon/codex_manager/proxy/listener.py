@@ -81,10 +81,10 @@ class Listener(Proxyserver):
             io = handler.transports.get(handler.client)
             (io.handler if io is not None and io.handler is not None else task).cancel()
 
-    async def closed(self, timeout: float) -> None:
+    async def closed(self, patience: float) -> None:
         """Wait until every connection has been wound up."""
         if self._tasks:
-            await asyncio.wait(self._tasks.values(), timeout=timeout)
+            await asyncio.wait(self._tasks.values(), timeout=patience)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         opts: options.Options = self._master.options

@@ -50,7 +50,7 @@ class HeadBuffer(ReceiveBuffer):
         if end < 0:
             if len(data) > limit:
                 raise BadHeadError(431, f"The request's headers are larger than {limit // 1024} KiB.")
-            if data and data[0] < 0x21:
+            if data and data[0] < 0x21 and data != b"\r":
                 raise BadHeadError(400, "This is not an HTTP request; the listener speaks plain HTTP/1.1, not TLS.")
             if data.count(b"\n") != data.count(b"\r\n"):
                 raise BadHeadError(400, "Header lines must end with CR LF.")
