@@ -6,6 +6,8 @@ import signal
 import subprocess
 import sys
 
+from pathlib import Path
+
 import pytest
 
 from tests.testing.raw import CHAT, ask
@@ -13,6 +15,8 @@ from tests.testing.raw import CHAT, ask
 from codex_manager.testing import FakeOpenAI
 from codex_manager.testing.scriptfile import ScriptError, apply, load
 
+
+SOURCES = Path(__file__).parents[2] / "addon"
 
 SCRIPT = """
 accounts:
@@ -49,7 +53,7 @@ def test_the_process_plays_its_script_and_leaves_a_log_without_keys(tmp_path):
     script, log = tmp_path / "script.yaml", tmp_path / "log.jsonl"
     script.write_text(SCRIPT)
     command = [sys.executable, "-m", "codex_manager.testing", "--script", str(script), "--log", str(log)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=SOURCES) as process:
         try:
             assert process.stdout
             ready = json.loads(process.stdout.readline())
@@ -73,7 +77,7 @@ def test_a_bad_script_is_one_sentence_and_exit_1(tmp_path):
     script = tmp_path / "script.yaml"
     script.write_text("accounts: [{key: sk-a, script: [rate_limitd]}]")
     command = [sys.executable, "-m", "codex_manager.testing", "--script", str(script)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False, cwd=SOURCES)
     assert done.returncode == 1
     assert done.stderr.startswith(
         f"codex_manager.testing: error: {script}: there is no answer or toxic named 'rate_limitd'"

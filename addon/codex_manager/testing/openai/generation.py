@@ -134,7 +134,7 @@ def response(facts: Facts, good: Good, shelf: Shelf) -> Reply:
     }
     usage = {
         "input_tokens": tokens(facts.seen.body_size),
-        "input_tokens_details": {"cached_tokens": 0},
+        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
         "output_tokens": tokens(len(text)),
         "output_tokens_details": {"reasoning_tokens": 0},
         "total_tokens": tokens(facts.seen.body_size) + tokens(len(text)),
@@ -163,7 +163,6 @@ def response(facts: Facts, good: Good, shelf: Shelf) -> Reply:
         "top_p": 1.0,
         "truncation": "disabled",
         "usage": usage,
-        "user": None,
         "metadata": {**(body.get("metadata") or {}), "served_by": facts.account.marker},
     }
     if whole["store"]:

@@ -24,6 +24,13 @@ PIXEL = base64.b64decode(
 """A PNG of one pixel."""
 
 
+CATEGORIES = (
+    "harassment", "harassment/threatening", "hate", "hate/threatening", "illicit", "illicit/violent", "self-harm",
+    "self-harm/instructions", "self-harm/intent", "sexual", "sexual/minors", "violence", "violence/graphic",
+)  # fmt: skip
+"""What moderation judges by."""
+
+
 def vector(text: str, dimensions: int) -> list[float]:
     """Numbers in [-1, 1) that depend on the text alone; exact in 32 bits."""
     stream = hashlib.shake_256(text.encode()).digest(dimensions * 2)
@@ -56,12 +63,11 @@ def moderation(facts: Facts, _good: Good) -> Reply:
     given = facts.json.get("input")
     if given is None:
         return errors.missing_parameter("input")
-    names = ("harassment", "hate", "illicit", "self-harm", "sexual", "violence")
     result = {
         "flagged": False,
-        "categories": dict.fromkeys(names, False),
-        "category_scores": dict.fromkeys(names, 0.0001),
-        "category_applied_input_types": {name: ["text"] for name in names},
+        "categories": dict.fromkeys(CATEGORIES, False),
+        "category_scores": dict.fromkeys(CATEGORIES, 0.0001),
+        "category_applied_input_types": {name: ["text"] for name in CATEGORIES},
     }
     results = [result] * (len(given) if isinstance(given, list) else 1)
     model = facts.model or "omni-moderation-latest"
