@@ -28,6 +28,8 @@ def child():
     process = subprocess.Popen([sys.executable, CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def ask(operation, step, path):
+        assert process.stdin is not None
+        assert process.stdout is not None
         process.stdin.write(f"{operation} {step} {path}\n")
         process.stdin.flush()
         return process.stdout.readline().split()

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from codex_manager.vault import envelope
 from codex_manager.vault.envelope import SealBrokenError, aad, new_key, open_sealed, seal, wipe
 
 
@@ -53,7 +52,7 @@ NIST = [
 @pytest.mark.parametrize(("key", "iv", "plain", "extra", "cipher", "tag"), NIST)
 def test_the_nist_vectors_hold_through_our_own_path(key, iv, plain, extra, cipher, tag, monkeypatch):
     """Sealed with the vector's nonce it is the vector's ciphertext; the vector's ciphertext opens."""
-    monkeypatch.setattr(envelope.secrets, "token_bytes", lambda _: bytes.fromhex(iv))
+    monkeypatch.setattr("secrets.token_bytes", lambda _: bytes.fromhex(iv))
     sealed = seal(bytes.fromhex(key), bytes.fromhex(plain), bytes.fromhex(extra))
     assert base64.b64decode(sealed).hex() == iv + cipher + tag
     assert open_sealed(bytes.fromhex(key), sealed, bytes.fromhex(extra)).hex() == plain

@@ -199,6 +199,7 @@ def test_a_restored_file_is_noticed_and_written_to(filled, vault_file, tmp_path)
     filled.backup(tmp_path / "copy.db")
     filled.remove("work")
     aside = restore(vault_file, tmp_path / "copy.db", KEY)
+    assert aside is not None
     assert len(filled.accounts()) == 3
     filled.edit("work", priority=9)
     with Vault.open(vault_file, KEY) as now, Vault.open(aside, KEY) as old:

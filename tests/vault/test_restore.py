@@ -31,6 +31,7 @@ def test_the_replaced_vault_is_kept_aside(filled, backup, vault_file):
     filled.add(new_account("New", Secret("sk-x")))
     filled.close()
     aside = restore(vault_file, backup, KEY)
+    assert aside is not None
     assert stat.S_IMODE(vault_file.stat().st_mode) == 0o600
     with Vault.open(vault_file, KEY) as now, Vault.open(aside, KEY) as old:
         assert (len(now.accounts()), len(old.accounts())) == (3, 4)
@@ -52,6 +53,7 @@ def test_a_backup_replaces_a_damaged_vault(filled, backup, vault_file):
     vault_file.write_bytes(b"damaged" * 2000)
     vault_file.with_name("vault.db-journal").write_bytes(bytes(512))
     aside = restore(vault_file, backup, KEY)
+    assert aside is not None
     assert aside.read_bytes() == b"damaged" * 2000
     assert aside.with_name(aside.name + "-journal").read_bytes() == bytes(512)
     assert not vault_file.with_name("vault.db-journal").exists()
@@ -75,6 +77,7 @@ def test_a_journal_left_by_a_killed_process_does_not_reach_the_restored_vault(fi
     subprocess.run([sys.executable, "-c", program, str(vault_file)], timeout=30, check=False)
     assert vault_file.with_name("vault.db-journal").exists()
     aside = restore(vault_file, backup, KEY)
+    assert aside is not None
     for path in (vault_file, aside):
         with Vault.open(path, KEY) as vault:
             assert vault.verify().ok

@@ -188,7 +188,8 @@ class OpenVault:
             raise locked_error(self.path)
         if not self._dek:
             raise VaultLockedError(
-                f"the vault {self.path} was locked since it was opened here, and its keys are gone", hint="open it again"
+                f"the vault {self.path} was locked since it was opened here, and its keys are gone",
+                hint="open it again",
             )
         header = Header.from_json(state.header)
         if header == self._header:
