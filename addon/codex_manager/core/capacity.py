@@ -1,0 +1,79 @@
+"""How much room a scope has left, as the `x-ratelimit-*` headers last said, with what is on its way counted in.
+
+Law: only what the upstream said is known; a dimension it never named is left out. When a reset has passed, its dimension
+is taken as full again. What was reserved since the last word is subtracted, because that word cannot know of it.
+
+Pure; one object a scope, updated by every answer.
+"""
+
+import math
+
+from codex_manager.core.hints import Headroom
+
+
+__all__ = ["Capacity"]
+
+
+class Capacity:
+    """Room for requests and tokens in one scope."""
+
+    __slots__ = ("_limits", "_remaining", "_resets", "in_flight", "reserved_tokens")
+
+    def __init__(self) -> None:
+        # All mutable state; index 0 is requests, 1 is tokens; a limit of 0 is one we have not been told.
+        self._limits = [0, 0]
+        self._remaining = [0, 0]
+        self._resets = [-math.inf, -math.inf]
+        self.in_flight = 0
+        self.reserved_tokens = 0
+
+    def reserve(self, tokens: int) -> None:
+        """A request goes out that will probably need so many tokens."""
+        self.in_flight += 1
+        self.reserved_tokens += tokens
+
+    def release(self, tokens: int) -> None:
+        """It is over; what it used shows in the headers of its answer and of later ones."""
+        self.in_flight -= 1
+        self.reserved_tokens -= tokens
+
+    def learn(self, said: Headroom, now: float) -> None:
+        """The newest word of the upstream."""
+        self._take(0, said.limit_requests, said.remaining_requests, said.reset_requests_s, now)
+        self._take(1, said.limit_tokens, said.remaining_tokens, said.reset_tokens_s, now)
+
+    def _take(self, at: int, limit: int | None, remaining: int | None, reset_s: float | None, now: float) -> None:
+        if limit is not None and limit > 0 and remaining is not None:
+            self._limits[at] = limit
+            self._remaining[at] = min(max(remaining, 0), limit)
+            # Without a reset the number would count for ever; a minute is the window of OpenAI's limits.
+            self._resets[at] = now + (60.0 if reset_s is None else reset_s)
+
+    def used(self, now: float) -> float | None:
+        """The larger share used of the known dimensions, 0 to 1 and above; None when nothing is known."""
+        worst: float | None = None
+        for at, reserved in ((0, self.in_flight), (1, self.reserved_tokens)):
+            if limit := self._limits[at]:
+                left = limit if now >= self._resets[at] else self._remaining[at]
+                share = 1.0 - (left - reserved) / limit
+                worst = share if worst is None or share > worst else worst
+        return worst
+
+    def lacks_room_until(self, tokens: int, now: float) -> float | None:
+        """When there will be room for a request of `tokens`, if there is known to be none now.
+
+        A full bucket takes any request: the estimate may be too high, and waiting would not help.
+        """
+        for at, need, reserved in ((0, 1, self.in_flight), (1, tokens, self.reserved_tokens)):
+            limit, left = self._limits[at], self._remaining[at]
+            if limit and now < self._resets[at] and left < limit and left - reserved < need:
+                return self._resets[at]
+        return None
+
+    def __repr__(self) -> str:
+        known = [
+            f"{self._remaining[at]}/{self._limits[at]} {name} until {self._resets[at]:g}"
+            for at, name in enumerate(("requests", "tokens"))
+            if self._limits[at]
+        ]
+        return f"<Capacity {', '.join(known) or 'unknown'}, {self.in_flight} in flight>"

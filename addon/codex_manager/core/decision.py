@@ -1,0 +1,117 @@
+"""The decision: which account serves a request now, or why none of them can.
+
+`choose` is one synchronous, total, pure function of the request's facts, the accounts, what is remembered, and the time.
+It takes nothing and changes nothing; the caller takes the lease in the same breath (core.state). `explain` and
+`simulate` print what it returned.
+
+How it decides. First every account is asked what stands against it; the first obstacle counts. What is left is sorted
+by the clouds over it (core.weather): a reason to look elsewhere, never a reason to refuse, so an open breaker does not
+shut out the last account. Among the least clouded `switch` decides, else the strategy (core.strategy).
+
+MODEL_ACCESS exclusions are an obstacle while something else could serve, now or later. When nothing could, one excluded
+account is asked once more: its answer is what the client gets, and that is how a model that has become available is
+noticed.
+"""
+
+from collections.abc import Sequence
+
+from codex_manager.core import models, strategy
+from codex_manager.core.account import Account
+from codex_manager.core.breaker import Position
+from codex_manager.core.cooling import Cooling
+from codex_manager.core.routing import LASTING, Candidate, Choice, Facts, Obstacle, Policy, Reason, Refusal
+from codex_manager.core.state import State
+
+
+__all__ = ["choose"]
+
+PROBE_S = 1.0
+"""Whoever waits for somebody else's probe is woken by its verdict; this is only the time to name, and to look again."""
+
+
+def choose(facts: Facts, candidates: Sequence[Candidate], state: State, policy: Policy, now: float) -> Choice | Refusal:
+    """The account for a request with these facts at this time, or the reason against each. See the module's docstring."""
+    reasons: list[Reason] = []
+    excluded: list[Candidate] = []
+    pool: list[Candidate] = []
+    fewest = len(candidates) + 100
+    for candidate in candidates:
+        reason = _obstacle(facts, candidate, state, policy, now)
+        if reason is not None:
+            reasons.append(reason)
+            if reason.obstacle is Obstacle.MODEL_ACCESS:
+                excluded.append(candidate)
+            continue
+        clouds = _clouds(facts, candidate, state, now)
+        if clouds < fewest:
+            fewest, pool = clouds, [candidate]
+        elif clouds == fewest:
+            pool.append(candidate)
+    if not pool:
+        if not (facts.ask_excluded and excluded and all(reason.obstacle in LASTING for reason in reasons)):
+            return Refusal(tuple(reasons))
+        pool = [min(excluded, key=lambda c: state.exclusions[c.account.id, facts.access])]
+        fewest = 0
+    if len(pool) == 1:
+        return Choice(pool[0], "only", fewest, tuple(reasons))
+    if policy.pinned is not None:
+        for candidate in pool:
+            if candidate.account.id == policy.pinned:
+                return Choice(candidate, "switch", fewest, tuple(reasons))
+    chosen, by = strategy.pick(policy, pool, facts, state, now)
+    return Choice(chosen, by, fewest, tuple(reasons))
+
+
+def _obstacle(facts: Facts, candidate: Candidate, state: State, policy: Policy, now: float) -> Reason | None:
+    account = candidate.account
+    standing = state.accounts[account.id]
+    if not account.enabled:
+        return Reason(account, Obstacle.DISABLED)
+    if not models.allows(account.models, facts.model):
+        return Reason(account, Obstacle.MODEL_SCOPE, detail=", ".join(account.models))
+    if candidate.unusable is not None:
+        return Reason(account, Obstacle.UNUSABLE, detail=candidate.unusable)
+    if standing.auth_failed is not None:
+        return Reason(account, Obstacle.AUTH_FAILED, standing.recheck_at, standing.auth_failed)
+    if state.purses:
+        for name in (standing.organization, standing.domain):
+            purse = state.purses.get(name)
+            if purse is not None and not purse.admits(now):
+                return _resting(account, purse, Obstacle.BILLING, Obstacle.BILLING, now)
+    origin = state.origins.get(candidate.origin)
+    if origin is not None and not origin.cooling.admits(now):
+        return _resting(account, origin.cooling, Obstacle.EGRESS, Obstacle.EGRESS, now)
+    scope = state.scopes.get((standing.domain, facts.model))
+    if scope is not None and not scope.cooling.admits(now):
+        return _resting(account, scope.cooling, Obstacle.RATE, Obstacle.PROBING, now)
+    if state.exclusions and account.id not in facts.tried:
+        until = state.exclusions.get((account.id, facts.access))
+        if until is not None and now < until:
+            return Reason(account, Obstacle.MODEL_ACCESS, until)
+    if account.id in facts.tried or standing.domain in facts.tried_domains or candidate.origin in facts.tried_origins:
+        return Reason(account, Obstacle.TRIED)
+    if policy.pace and now < standing.last_used + policy.min_interval_s:
+        return Reason(account, Obstacle.PACE, standing.last_used + policy.min_interval_s)
+    return None
+
+
+def _resting(account: Account, cooling: Cooling, resting: Obstacle, probing: Obstacle, now: float) -> Reason:
+    if now < cooling.until:
+        return Reason(account, resting, cooling.until)
+    return Reason(account, probing, now + PROBE_S)
+
+
+def _clouds(facts: Facts, candidate: Candidate, state: State, now: float) -> int:
+    """How much speaks for looking elsewhere first: 0 nothing, more is worse; kinds do not add up, the worst counts."""
+    standing = state.accounts[candidate.account.id]
+    origin = state.origins.get(candidate.origin)
+    if origin is not None and not origin.weather.is_clear(now):
+        return 4
+    if standing.breaker.position is not Position.CLOSED and not standing.breaker.admits(now):
+        return 3
+    scope = state.scopes.get((standing.domain, facts.model))
+    if not standing.weather.is_clear(now) or (scope is not None and not scope.weather.is_clear(now)):
+        return 2
+    if scope is not None and scope.capacity.lacks_room_until(facts.tokens, now) is not None:
+        return 1
+    return 0

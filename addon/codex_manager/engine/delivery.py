@@ -1,0 +1,136 @@
+"""Answers on their way to the client: the upstream's own bytes with the lease they hold, kept errors, and our own.
+
+Law: a lease ends when the last byte has been handed over, when the answer breaks off, or when the client lets go,
+whichever comes first, and exactly once. Bytes are handed on as they arrive.
+"""
+
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+from codex_manager.core import marks
+from codex_manager.core.account import Account
+from codex_manager.core.failure import FailureClass, Verdict
+from codex_manager.core.hints import Hint
+from codex_manager.core.openai_error import ErrorAnswer, error_body
+from codex_manager.core.state import Lease
+from codex_manager.engine.identity import answer_headers
+from codex_manager.engine.kept import KeptError
+from codex_manager.engine.messages import Answer, UpstreamCutError
+from codex_manager.engine.transport import UpstreamAnswer
+
+
+if TYPE_CHECKING:
+    from codex_manager.engine.engine import Engine
+
+
+__all__ = ["bad_request", "delivered", "internal_error", "own_answer", "verbatim"]
+
+CUT = Verdict(failure=FailureClass.MID_STREAM)
+NO_HINT = Hint(None)
+
+
+class Delivery:
+    """The body of a good answer, and the lease it holds."""
+
+    __slots__ = ("_engine", "_lease", "_upstream")
+
+    def __init__(self, engine: "Engine", lease: Lease, upstream: UpstreamAnswer) -> None:
+        self._engine = engine
+        self._lease = lease
+        self._upstream = upstream
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            return await anext(self._upstream)
+        except StopAsyncIteration:
+            if self._lease.is_open:
+                marks.ended_well(self._lease, self._engine.clock.monotonic())
+                self._engine.end(self._lease)
+            raise
+        except UpstreamCutError:
+            if self._lease.is_open:
+                engine = self._engine
+                marks.failed(engine.state, self._lease, CUT, NO_HINT, "", engine.clock.monotonic(), engine.random)
+                engine.end(self._lease)
+            raise
+        except BaseException:
+            await self.aclose()
+            raise
+
+    async def aclose(self) -> None:
+        """The client has everything, or has gone: then the upstream is let go at once and nobody is to blame."""
+        self._upstream.close()
+        self._engine.end(self._lease)
+
+
+def delivered(engine: "Engine", lease: Lease, upstream: UpstreamAnswer, account: Account) -> Answer:
+    """A good answer."""
+    delivery = Delivery(engine, lease, upstream)
+    return Answer(
+        status=upstream.status,
+        reason=upstream.reason,
+        headers=answer_headers(upstream.headers),
+        body=delivery,
+        aclose=delivery.aclose,
+        account_id=account.id,
+        account_label=account.label,
+        upstream_address=upstream.address,
+        first_byte_at=engine.clock.time(),
+    )
+
+
+def verbatim(kept: KeptError, at: float = 0.0) -> Answer:
+    """An upstream error as it came."""
+
+    async def aclose() -> None:
+        kept.close()
+
+    return Answer(
+        status=kept.upstream.status,
+        reason=kept.upstream.reason,
+        headers=answer_headers(kept.upstream.headers),
+        body=kept.body(),
+        aclose=aclose,
+        account_id=kept.account.id,
+        account_label=kept.account.label,
+        upstream_address=kept.upstream.address,
+        first_byte_at=at,
+    )
+
+
+def own_answer(error: ErrorAnswer) -> Answer:
+    """An answer of our own, whole."""
+
+    async def body() -> AsyncIterator[bytes]:
+        yield error.body
+
+    async def nothing() -> None:
+        """Nothing is held open for it."""
+
+    return Answer(
+        status=error.status,
+        reason=HTTPStatus(error.status).phrase,
+        headers=error.headers,
+        body=body(),
+        aclose=nothing,
+    )
+
+
+def bad_request(message: str) -> ErrorAnswer:
+    """400 for what cannot be put on the wire."""
+    return _plain(400, error_body(message, type="invalid_request_error", code=None))
+
+
+def internal_error() -> ErrorAnswer:
+    """500: we broke, not the upstream."""
+    text = "Something broke inside codex-manager; its log says what. The request was not sent on."
+    return _plain(500, error_body(text, type="server_error", code=None))
+
+
+def _plain(status: int, body: bytes) -> ErrorAnswer:
+    headers = ((b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()))
+    return ErrorAnswer(status=status, headers=headers, body=body)
