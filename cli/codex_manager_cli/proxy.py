@@ -16,7 +16,6 @@ from typing import NoReturn
 
 import click
 
-from codex_manager.config.load import load
 from codex_manager.config.paths import Paths
 from codex_manager_cli.talk import warn
 
@@ -32,6 +31,8 @@ API_KEY_VARIABLE = "CODEX_MANAGER__PROXY__API_KEY"
 @click.option("--verbose", "-v", is_flag=True, help="Say more on stderr.")
 def proxy(*, bind: str | None, api_key: str | None, verbose: bool) -> NoReturn:
     """Start the proxy and serve until Ctrl-C. Several may run on one vault, each at its own address."""
+    from codex_manager.config.load import load  # pydantic: not for `proxy --help`
+
     environ = dict(os.environ)
     if api_key is not None:
         warn("a key on the command line is visible to other programs; set proxy.api_key in the configuration instead")

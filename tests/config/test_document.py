@@ -59,7 +59,7 @@ def test_what_is_not_settings_is_one_sentence_with_a_line(text, sentence):
 def test_an_ipv6_address_without_quotes_is_told_the_cure():
     with pytest.raises(ConfigError) as caught:
         document.parse("proxy:\n  bind_addr: [::1]:8080\n", "c")
-    assert "quotes" in caught.value.hint
+    assert "quotes" in str(caught.value.hint)
 
 
 def test_a_missing_file_has_no_text(tmp_path):

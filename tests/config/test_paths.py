@@ -45,4 +45,4 @@ def test_a_file_where_a_folder_is_needed_is_said_so(tmp_path, inside):
     with pytest.raises(ConfigError) as caught:
         Paths(folder, folder).make_dirs()
     assert str(folder) in str(caught.value)
-    assert "CODEX_MANAGER_HOME" in caught.value.hint
+    assert "CODEX_MANAGER_HOME" in str(caught.value.hint)

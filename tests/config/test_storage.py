@@ -66,6 +66,7 @@ def test_a_killed_process_leaves_no_lock(tmp_path):
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "f")], stdout=subprocess.PIPE)
     with process:
+        assert process.stdout is not None
         assert process.stdout.readline() == b"held\n"
         process.send_signal(signal.SIGKILL)
     with storage.exclusive(tmp_path / "f", patience_s=0.1):
