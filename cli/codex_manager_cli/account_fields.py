@@ -41,16 +41,16 @@ def shorten(text: str, limit: int = 40) -> str:
     return shown if len(text) <= limit else shown[:limit] + "…"
 
 
-def check_label(value: object) -> str:
+def check_label(value: object, what: str = "label") -> str:
     """A name a person can type and a table can show."""
-    text = unicodedata.normalize("NFC", _text("label", value)).strip()
+    text = unicodedata.normalize("NFC", _text(what, value)).strip()
     if not text:
-        raise FieldError("the label is empty")
+        raise FieldError(f"the {what} is empty")
     if len(text) > LABEL_MAX:
-        raise FieldError(f"the label has {len(text)} characters; at most {LABEL_MAX} are allowed")
+        raise FieldError(f"the {what} has {len(text)} characters; at most {LABEL_MAX} are allowed")
     if text.startswith("-"):
-        raise FieldError(f"the label '{shorten(text)}' starts with a dash, which reads as an option")
-    _printable("label", text)
+        raise FieldError(f"the {what} '{shorten(text)}' starts with a dash, which reads as an option")
+    _printable(what, text)
     return text
 
 
@@ -106,7 +106,7 @@ def _models(value: object) -> tuple[str, ...]:
     try:
         check_scope(scope)
     except ValueError as error:
-        raise FieldError(f"models: {error}") from None
+        raise FieldError(f"models: {shorten(str(error), 250)}") from None
     return scope
 
 

@@ -12,7 +12,7 @@ from codex_manager_cli.account_fields import CHECKS, FieldError, check
 from codex_manager_cli.talk import fail
 
 
-__all__ = ["account_options", "checked_fields", "field_or_fail"]
+__all__ = ["account_options", "checked_fields", "field_or_fail", "only_dash"]
 
 _OPTIONS = (
     click.option(
@@ -55,3 +55,13 @@ def field_or_fail(field: str, value: object) -> Any:
         return check(field, value)
     except FieldError as error:
         fail(str(error), exit_code=2)
+
+
+def only_dash(_ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """An option that names where a secret comes from; the secret itself on the command line is refused, not repeated."""
+    if value not in (None, "-"):
+        fail(
+            f"--{(parameter.name or '').replace('_', '-')} takes `-` only: the key comes from stdin or the terminal",
+            exit_code=2,
+        )
+    return value

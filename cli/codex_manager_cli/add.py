@@ -20,7 +20,7 @@ from codex_manager.vault.names import folded
 from codex_manager.vault.store import Vault, new_account
 from codex_manager_cli import session
 from codex_manager_cli.account_fields import shorten
-from codex_manager_cli.account_options import account_options, checked_fields, field_or_fail
+from codex_manager_cli.account_options import account_options, checked_fields, field_or_fail, only_dash
 from codex_manager_cli.account_view import as_data
 from codex_manager_cli.talk import emit_json, fail, say, warn
 from codex_manager_cli.terminal import secret
@@ -34,7 +34,7 @@ __all__ = ["add", "check_online", "refuse_known_key"]
 @click.argument("key", required=False)
 @account_options
 @click.option(
-    "--admin-key", type=click.Choice(["-"]), help="Read an admin key, after the key, from stdin or the terminal."
+    "--admin-key", metavar="-", callback=only_dash, help="Read an admin key, after the key, from stdin or the terminal."
 )
 @click.option("--disabled", is_flag=True, help="Store it, but let it not serve yet.")
 @click.option("--no-check", is_flag=True, help="Do not ask OpenAI whether the key is good.")

@@ -10,7 +10,7 @@ import click
 
 from codex_manager.config.paths import Paths
 from codex_manager_cli import session
-from codex_manager_cli.account_options import account_options, checked_fields, field_or_fail
+from codex_manager_cli.account_options import account_options, checked_fields, field_or_fail, only_dash
 from codex_manager_cli.account_view import as_data
 from codex_manager_cli.add import check_online, refuse_known_key
 from codex_manager_cli.lookup import find
@@ -25,9 +25,11 @@ __all__ = ["edit"]
 @click.argument("identifier")
 @click.option("--label", metavar="LABEL", help="A new label, as `rename` gives it.")
 @account_options
-@click.option("--key", type=click.Choice(["-"]), help="Read a new API key from stdin, or ask for it on the terminal.")
+@click.option(
+    "--key", metavar="-", callback=only_dash, help="Read a new API key from stdin, or ask for it on the terminal."
+)
 @click.option("--new-key", is_flag=True, help="The same as `--key -`.")
-@click.option("--admin-key", type=click.Choice(["-"]), help="Read a new admin key, after the API key.")
+@click.option("--admin-key", metavar="-", callback=only_dash, help="Read a new admin key, after the API key.")
 @click.option("--no-admin-key", is_flag=True, help="Forget the admin key.")
 @click.option("--enable/--disable", "enabled", default=None, help="Let it serve, or keep it from serving.")
 @click.option("--no-check", is_flag=True, help="Do not ask OpenAI whether a new key is good.")

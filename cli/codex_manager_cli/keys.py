@@ -8,9 +8,9 @@ from contextlib import ExitStack
 import click
 
 from codex_manager.config.paths import Paths
+from codex_manager.vault.errors import ClientKeyNotFoundError
 from codex_manager_cli import session
-from codex_manager_cli.account_fields import shorten
-from codex_manager_cli.account_options import field_or_fail
+from codex_manager_cli.account_fields import FieldError, check_label, shorten
 from codex_manager_cli.account_view import columns, when
 from codex_manager_cli.talk import emit_json, fail, say
 
@@ -30,7 +30,10 @@ def keys() -> None:
 @_json_option
 def add(name: str, *, as_json: bool) -> None:
     """Make a key for the client NAME and print it, this once."""
-    name = field_or_fail("label", name)
+    try:
+        name = check_label(name, "name")
+    except FieldError as error:
+        fail(str(error), exit_code=2)
     with ExitStack() as stack:
         key, secret = session.opened(Paths.locate(), stack).add_client_key(name)
     if as_json:
@@ -61,8 +64,10 @@ def list_(*, as_json: bool) -> None:
 @click.argument("name")
 def revoke(name: str) -> None:
     """End the key NAME (its name or id): a running proxy refuses it within two seconds."""
-    if len(name) > 200:
-        fail(f"there is no key named {shorten(name)!r}")
     with ExitStack() as stack:
-        key = session.opened(Paths.locate(), stack).revoke_client_key(name)
+        vault = session.opened(Paths.locate(), stack)
+        try:
+            key = vault.revoke_client_key(name)
+        except ClientKeyNotFoundError as error:  # told again, because the name may be the key itself
+            fail(f"there is no key named '{shorten(name)}'", hint=error.hint)
     say(f"revoked {key.name!r}")

@@ -15,11 +15,13 @@ import ssl
 import threading
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from codex_manager import __version__
 from codex_manager.core.secret import Secret
+from codex_manager_certs.trust import TrustError, upstream_context
 
 
 __all__ = ["CHECK_TIMEOUT_S", "Finding", "check_key"]
@@ -110,9 +112,7 @@ def _connection(base_url: str, ca_file: str | None, proxy: str | None, timeout_s
     host = url.hostname or ""
     if url.scheme == "http":  # this machine itself (see account_fields): never by way of a proxy
         return http.client.HTTPConnection(host, url.port or 80, timeout=timeout_s)
-    context = ssl.create_default_context()
-    if ca_file is not None:
-        context.load_verify_locations(ca_file)
+    context = upstream_context(Path(ca_file) if ca_file is not None else None)
     if proxy is None:
         return http.client.HTTPSConnection(host, url.port or 443, timeout=timeout_s, context=context)
     way = urlsplit(proxy)
@@ -165,7 +165,7 @@ def _reason(error: Exception) -> str:
             return f"its certificate is not trusted: {error.verify_message}"
         case ConnectionRefusedError():
             return "connection refused"
-        case NotImplementedError():
+        case NotImplementedError() | TrustError():
             return str(error)
         case OSError():
             return (error.strerror or type(error).__name__).lower()

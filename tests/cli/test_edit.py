@@ -65,7 +65,7 @@ def test_an_admin_key_is_set_and_forgotten(accounts):
     ("options", "stdin", "status", "says"),
     [
         ([], "", 2, "nothing to change"),
-        (["--key", "sk-on-the-command-line"], "", 2, None),
+        (["--key", "sk-on-the-command-line"], "", 2, "--key takes `-` only"),
         (["--key", "-", "--no-check"], KEYS["Client"], 1, "this key is stored already, as 'Client'"),
         (["--key", "-", "--no-check"], "sk-codex-manager", 1, "this is a local key of codex-manager"),
         (["--key", "-"], "", 2, "there is no new API key on stdin"),
@@ -77,8 +77,8 @@ def test_an_admin_key_is_set_and_forgotten(accounts):
 def test_what_cannot_be_changed_changes_nothing(options, stdin, status, says, accounts):
     outcome = run("edit", "Work", *options, stdin=stdin)
     assert (outcome.status, outcome.out) == (status, "")
-    if says:
-        assert f"codex-manager: error: {says}" in outcome.err
+    assert f"codex-manager: error: {says}" in outcome.err
+    assert "on-the-command-line" not in outcome.err
     assert stored() == accounts["Work"]
 
 
