@@ -9,8 +9,9 @@ import threading
 import pytest
 
 from codex_manager.core.secret import Secret
-from codex_manager.vault import CHEAPEST, Vault, lock, new_account, restore, unlock
+from codex_manager.vault import CHEAPEST, Vault, lock, new_account, unlock
 from codex_manager.vault.errors import VaultLockedError, WrongKeyError
+from codex_manager.vault.restore import restore
 
 
 KEY = Secret("a master key for tests only")
@@ -138,7 +139,7 @@ def test_threads_share_one_vault(vault):
         "vault.rotate()",
         "vault.rekey(Secret('another'), profile=CHEAPEST)",
         "vault.lock()",
-        "backup = path.with_name('copy.db'); vault.backup(backup); restore(path, backup, Secret(os.environ['TEST_KEY']))",
+        "backup = path.with_name('copy.db'); vault.backup(backup); from codex_manager.vault.restore import restore; restore(path, backup, Secret(os.environ['TEST_KEY']))",
     ],
 )
 def test_the_change_token_tells_of_every_change_elsewhere(filled, elsewhere, change):

@@ -10,8 +10,9 @@ import textwrap
 import pytest
 
 from codex_manager.core.secret import Secret
-from codex_manager.vault import CHEAPEST, Vault, new_account, restore
+from codex_manager.vault import CHEAPEST, Vault, new_account
 from codex_manager.vault.errors import VaultCorruptError, VaultError, WrongKeyError
+from codex_manager.vault.restore import restore
 
 
 KEY = Secret("a master key for tests only")
