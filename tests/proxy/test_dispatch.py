@@ -39,7 +39,7 @@ async def master():
 
 
 async def test_hooks_run_in_order_sync_and_async_and_past_a_crash(master):
-    calls = []
+    calls: list[object] = []
     master.addons.add(Addon("a", calls), Crasher("b", calls), Parent(AsyncAddon("c", calls)))
     flow = tflow.tflow()
     await master.addons.handle_lifecycle(HttpRequestHook(flow))

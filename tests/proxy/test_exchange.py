@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
+from tests.proxy.rig import FakeDoor, Upstream, once
+
 from codex_manager.engine.messages import UpstreamCutError
 from codex_manager.proxy.exchange import BATCH, Ending, Exchange, describe
 from codex_manager.proxy.incoming import Admission, Incoming
-
-from tests.proxy.rig import FakeDoor, Upstream, once
 
 
 ADMISSION = Admission(incoming=Incoming(method="GET", target="/v1/models", headers=()), client="default", headers=())
@@ -21,7 +21,7 @@ async def nothing():
 def exchange_of(carry, drain=nothing):
     exchange = Exchange(FakeDoor(carry), drain)
     exchange.ask(ADMISSION, b"")
-    closed = []
+    closed: list[Exchange] = []
     exchange.on_close = closed.append
     return exchange, closed
 
@@ -153,7 +153,6 @@ async def endless():
 
 
 def test_an_error_is_described_without_its_message():
-    try:
-        raise ValueError("sk-secret")
-    except ValueError as error:
-        assert describe(error).startswith("ValueError at test_exchange.py:")
+    with pytest.raises(ValueError, match="sk-") as caught:
+        int("sk-secret")
+    assert describe(caught.value).startswith("ValueError at test_exchange.py:")

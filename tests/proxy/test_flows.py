@@ -3,10 +3,9 @@
 import pytest
 
 from mitmproxy.test import tflow
+from tests.proxy.rig import plain
 
 from codex_manager.proxy import flows
-
-from tests.proxy.rig import plain
 
 
 RECEIVED = (

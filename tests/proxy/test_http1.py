@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from codex_manager.proxy.incoming import Limits
-
 from tests.proxy.rig import KEY, FakeDoor, ask, head, plain, post, read_reply, serving
 from tests.proxy.test_parser import BAD
+
+from codex_manager.proxy.incoming import Limits
 
 
 async def answer(seen):
@@ -107,11 +107,14 @@ async def test_endless_pipelining_is_cut_off():
 
     async with serving(FakeDoor(slow)) as rig:
         _, writer = await rig.connect()
+
+        async def flood():
+            while True:
+                writer.write(post(b"x" * 60_000))
+                await writer.drain()
+
         with pytest.raises(ConnectionError):
-            async with asyncio.timeout(5):
-                while True:
-                    writer.write(post(b"x" * 60_000))
-                    await writer.drain()
+            await asyncio.wait_for(flood(), 5)
         writer.close()
 
 

@@ -10,7 +10,7 @@ GOOD = b"POST /v1/chat/completions?a=b HTTP/1.1\r\nHost: 127.0.0.1:8080\r\nAutho
 
 
 def test_a_good_head_keeps_order_and_case():
-    request = parse_head(GOOD, Limits())
+    request = parse_head(GOOD, Limits()).request
     assert request.headers.fields == (
         (b"Host", b"127.0.0.1:8080"),
         (b"Authorization", b"Bearer x"),
@@ -30,7 +30,7 @@ def test_a_good_head_keeps_order_and_case():
     ],
 )
 def test_absolute_form_names_its_host(target, host, port, path):
-    data = parse_head(b"GET " + target + b" HTTP/1.1\r\nHost: x", Limits()).data
+    data = parse_head(b"GET " + target + b" HTTP/1.1\r\nHost: x", Limits()).request.data
     assert (data.host, data.port, data.path) == (host, port, path)
 
 
@@ -93,7 +93,7 @@ def test_a_head_is_found_however_it_arrives(step):
     wire = b"\r\n" + GOOD + b"\r\n\r\n{}"
     found = None
     for start in range(0, len(wire), step):
-        buffer += wire[start : start + step]
+        buffer.__iadd__(wire[start : start + step])
         if found is None:
             found = buffer.take_head(65536)
     assert found == GOOD
@@ -111,7 +111,29 @@ def test_a_head_is_found_however_it_arrives(step):
 )
 def test_what_cannot_become_a_head_is_refused_before_its_end(data, status):
     buffer = HeadBuffer()
-    buffer += data
+    buffer.__iadd__(data)
     with pytest.raises(BadHeadError) as caught:
         buffer.take_head(64 * 1024)
     assert caught.value.status == status
+
+
+@pytest.mark.parametrize(
+    ("version", "said", "close"),
+    [
+        (b"1.1", None, False),
+        (b"1.1", b"Close", True),
+        (b"1.1", b"keep-alive, close", True),
+        (b"1.0", None, True),
+        (b"1.0", b"Keep-Alive", False),
+    ],
+)
+def test_who_closes(version, said, close):
+    head = lines(*([b"Connection: " + said] if said else []), first=b"GET / HTTP/" + version)
+    assert parse_head(head, Limits()).close is close
+
+
+@pytest.mark.parametrize(
+    ("header", "size"), [(b"X: y", 0), (b"Content-Length: 12", 12), (b"Transfer-Encoding: Chunked", None)]
+)
+def test_how_much_body_follows(header, size):
+    assert parse_head(lines(header), Limits()).size == size

@@ -1,18 +1,19 @@
 """The answering half of a stream: what the client gets, when, and what happens when either side stops."""
 
 import asyncio
+import itertools
 import json
 import os
 import socket
 import time
 
-import psutil
+import psutil  # type: ignore[import-untyped]
 import pytest
-
-from codex_manager.engine.messages import Answer, UpstreamCutError
 
 from tests.proxy.rig import KEY, FakeDoor, Upstream, ask, head, once, plain, post, read_reply, serving
 from tests.proxy.test_stream import Watcher
+
+from codex_manager.engine.messages import Answer, UpstreamCutError
 
 
 SSE = ((b"Content-Type", b"text/event-stream"), (b"Transfer-Encoding", b"chunked"))
@@ -102,7 +103,7 @@ async def test_chunks_go_out_as_they_come():
         for number in range(10):
             await asyncio.wait_for(reader.readuntil(b"data: %d\n\n\r\n" % number), 5)
             arrived.append(time.monotonic())
-        gaps = [b - a for a, b in zip(arrived, arrived[1:], strict=False)]
+        gaps = [b - a for a, b in itertools.pairwise(arrived)]
         assert min(gaps) > 0.01
         assert max(gaps) < 0.2
         assert await reader.readexactly(5) == b"0\r\n\r\n"

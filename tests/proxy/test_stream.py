@@ -5,9 +5,9 @@ import json
 
 import pytest
 
-from codex_manager.proxy.incoming import Limits
-
 from tests.proxy.rig import KEY, FakeDoor, ask, head, once, plain, post, read_reply, serving
+
+from codex_manager.proxy.incoming import Limits
 
 
 async def answer(seen):
@@ -175,6 +175,7 @@ async def test_an_upload_the_upstream_does_not_take_is_not_read_from_the_client(
         sending = asyncio.create_task(send())
         await asyncio.sleep(0.5)
         (exchange,) = rig.bridge.running
+        assert exchange.upload is not None
         assert exchange.upload.received < 1024 * 1024
         assert not sending.done()
         go.set()

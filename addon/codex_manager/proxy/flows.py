@@ -11,6 +11,7 @@ from urllib.parse import quote
 from mitmproxy import connection, http
 
 from codex_manager.engine.messages import Answer, Headers
+from codex_manager.proxy.messages import make_response
 
 
 __all__ = ["identity_headers", "mask", "record", "response_of", "unmask"]
@@ -53,17 +54,11 @@ def response_of(answer: Answer, version: bytes, *, identity: bool) -> http.Respo
         fields = tuple(f for f in fields if f[0].lower() not in {b"transfer-encoding", b"connection", b"keep-alive"})
     if identity and answer.account_id is not None:
         fields += identity_headers(answer)
-    headers = http.Headers()
-    headers.fields = fields
-    return http.Response(
-        http_version=b"HTTP/1.1",
-        status_code=answer.status,
+    return make_response(
+        status=answer.status,
         reason=answer.reason.encode("latin-1", "replace"),
-        headers=headers,
-        content=None,
-        trailers=None,
-        timestamp_start=answer.first_byte_at or time.time(),
-        timestamp_end=None,
+        fields=fields,
+        began=answer.first_byte_at or time.time(),
     )
 
 

@@ -26,7 +26,7 @@ from mitmproxy.proxy.layers.http._events import (
     ResponseHeaders,
     ResponseProtocolError,
 )
-from mitmproxy.proxy.layers.http._http1 import Http1Server, make_body_reader
+from mitmproxy.proxy.layers.http._http1 import Http1Server, make_body_reader, should_make_pipe
 
 from codex_manager.proxy.faults import error_response
 from codex_manager.proxy.incoming import Limits
@@ -57,6 +57,8 @@ class CodexHttp1Server(Http1Server):
         self._limits = limits
         self._deadline: commands.RequestWakeup | None = None
         self._linger: commands.RequestWakeup | None = None
+        self._close = False
+        """The connection ends with this exchange."""
         self._chunked = False
         self._bodiless = False
 
@@ -82,18 +84,16 @@ class CodexHttp1Server(Http1Server):
                     yield self._deadline
                 return
             self._deadline = None
-            self.request = request = parse_head(head, limits)
-            size = http1.expected_http_body_size(request)
+            parsed = parse_head(head, limits)
         except BadHeadError as error:
             yield from self._refuse(error)
             return
-        except ValueError:
-            yield from self._refuse(BadHeadError(400, "The request is malformed."))
-            return
-        yield ReceiveHttp(RequestHeaders(self.stream_id, request, size == 0))
+        self.request = parsed.request
+        self._close = parsed.close
+        yield ReceiveHttp(RequestHeaders(self.stream_id, parsed.request, parsed.size == 0))
         if self.state == self.done:
             return
-        self.body_reader = make_body_reader(size)
+        self.body_reader = make_body_reader(parsed.size)
         self.state = self.read_body
         yield from self.read_body(event)
 
@@ -132,6 +132,29 @@ class CodexHttp1Server(Http1Server):
             return
         yield from super().wait(event)
 
+    def mark_done(self, *, request: bool = False, response: bool = False) -> layer.CommandGenerator[None]:
+        """As mitmproxy's, with the headers already looked at."""
+        self.request_done = self.request_done or request
+        self.response_done = self.response_done or response
+        if not (self.request_done and self.response_done):
+            if self.request_done:
+                self.state = self.wait
+            return
+        assert self.request is not None
+        assert self.response is not None
+        if should_make_pipe(self.request, self.response):
+            yield from self.make_pipe()
+        elif self._close:
+            yield commands.CloseConnection(self.conn)
+            self.state = self.done
+        else:
+            self.request_done = self.response_done = False
+            self.request = self.response = None
+            self.stream_id += 2
+            self.state = self.read_headers
+            if self.buf:
+                yield from self.state(events.DataReceived(self.conn, b""))
+
     def done(self, event: events.Event) -> layer.CommandGenerator[None]:
         """Whatever still comes after the end is ignored."""
         self.buf = HeadBuffer()
@@ -166,12 +189,18 @@ class CodexHttp1Server(Http1Server):
             yield from super().send(ResponseHeaders(event.stream_id, response, event.end_stream))
             return
         assert self.request is not None
-        self._chunked = any(
-            name.lower() == b"transfer-encoding" and b"chunked" in value.lower()
-            for name, value in response.headers.fields
-        )
+        self._chunked = framed = False
+        for name, value in response.headers.fields:
+            low = name.lower()
+            if low == b"transfer-encoding":
+                framed = self._chunked = b"chunked" in value.lower()
+            elif low == b"content-length":
+                framed = True
+            elif low == b"connection" and b"close" in value.lower():
+                self._close = True
         status = response.status_code
         self._bodiless = self.request.data.method == b"HEAD" or status in {204, 304} or status < 200
+        self._close = self._close or not (framed or self._bodiless)
         raw = http1.assemble_response_head(response)
         if isinstance(event, ResponseStart) and event.data and not self._bodiless:
             raw += self._framed(event.data)

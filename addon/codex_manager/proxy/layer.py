@@ -3,6 +3,7 @@
 Knows mitmproxy's layers. Law: an exception here closes the client's connection; mitmproxy would leave it hanging.
 """
 
+import copy
 import logging
 
 from mitmproxy.proxy import commands, events, layer
@@ -52,7 +53,9 @@ class CodexHttpLayer(HttpLayer):
             self.connections.setdefault(self.context.client, server)
 
     def make_stream(self, stream_id: int) -> layer.CommandGenerator[None]:
-        stream = CodexStream(self.context.fork(), stream_id, self.host)
+        context = copy.copy(self.context)  # `fork` would also make a server object, which takes its place at once
+        context.layers = self.context.layers.copy()
+        stream = CodexStream(context, stream_id, self.host)
         if self.http2 is not None:
             stream.backlog = self._backlog
         self.streams[stream_id] = stream

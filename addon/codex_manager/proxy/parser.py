@@ -5,16 +5,19 @@ Law: what two parsers could read in two ways is refused, and no message quotes w
 """
 
 import re
-import time
+
+from dataclasses import dataclass
 
 from h11._receivebuffer import ReceiveBuffer
 from mitmproxy import http
 from mitmproxy.net.http import url
 
+from codex_manager.engine.messages import Headers
 from codex_manager.proxy.incoming import Limits
+from codex_manager.proxy.messages import make_request
 
 
-__all__ = ["BadHeadError", "HeadBuffer", "parse_head"]
+__all__ = ["BadHeadError", "Head", "HeadBuffer", "parse_head"]
 
 _HEADER = re.compile(
     rb"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([^\0\r\n]*?)[ \t]*"
@@ -31,6 +34,17 @@ class BadHeadError(Exception):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A request head, read."""
+
+    request: http.Request
+    size: int | None
+    """Bytes of body to come; None for a chunked body."""
+    close: bool
+    """The client will not use the connection again."""
 
 
 class HeadBuffer(ReceiveBuffer):
@@ -61,8 +75,8 @@ class HeadBuffer(ReceiveBuffer):
         return bytes(self._extract(end + 4)[:-4])
 
 
-def parse_head(head: bytes, limits: Limits) -> http.Request:
-    """The request a head stands for, its body still to come.
+def parse_head(head: bytes, limits: Limits) -> Head:
+    """What a head says.
 
     Raises:
         BadHeadError: it is malformed, or could be read in more than one way.
@@ -77,6 +91,7 @@ def parse_head(head: bytes, limits: Limits) -> http.Request:
     first, *lines = head.split(b"\r\n")
     method, target, version = _request_line(first)
     fields = []
+    tokens = b""
     once: dict[bytes, bytes] = {}
     for line in lines:
         match = _HEADER.fullmatch(line)
@@ -88,11 +103,15 @@ def parse_head(head: bytes, limits: Limits) -> http.Request:
             if low in once:
                 raise BadHeadError(400, f"The header {low.decode()} is there twice.")
             once[low] = value
+        elif low == b"connection":
+            tokens += value.lower() + b","
         fields.append((name, value))
     if b"host" not in once and version == b"HTTP/1.1":
         raise BadHeadError(400, "The Host header is missing.")
-    _check_framing(once, version)
-    return _request(method, target, version, tuple(fields))
+    size = _framing(once, version)
+    said = {token.strip(b" \t") for token in tokens.split(b",")} if tokens else set()
+    close = b"close" in said or (version == b"HTTP/1.0" and b"keep-alive" not in said)
+    return Head(_request(method, target, version, tuple(fields)), size, close)
 
 
 def _request_line(line: bytes) -> tuple[bytes, bytes, bytes]:
@@ -104,7 +123,7 @@ def _request_line(line: bytes) -> tuple[bytes, bytes, bytes]:
     return parts[0], parts[1], parts[2]
 
 
-def _check_framing(once: dict[bytes, bytes], version: bytes) -> None:
+def _framing(once: dict[bytes, bytes], version: bytes) -> int | None:
     coding = once.get(b"transfer-encoding")
     length = once.get(b"content-length")
     if coding is not None:
@@ -114,11 +133,15 @@ def _check_framing(once: dict[bytes, bytes], version: bytes) -> None:
             raise BadHeadError(501, "The only transfer coding understood is chunked.")
         if version != b"HTTP/1.1":
             raise BadHeadError(400, "HTTP/1.0 has no transfer codings.")
-    elif length is not None and not _LENGTH.fullmatch(length):
+        return None
+    if length is None:
+        return 0
+    if not _LENGTH.fullmatch(length):
         raise BadHeadError(400, "Content-Length is not a number.")
+    return int(length)
 
 
-def _request(method: bytes, target: bytes, version: bytes, fields: tuple[tuple[bytes, bytes], ...]) -> http.Request:
+def _request(method: bytes, target: bytes, version: bytes, fields: Headers) -> http.Request:
     host, port, scheme, authority, path = "", 0, b"", b"", target
     try:
         if method == b"CONNECT":
@@ -137,19 +160,13 @@ def _request(method: bytes, target: bytes, version: bytes, fields: tuple[tuple[b
             port = found or url.default_port(scheme) or 0
     except ValueError as error:
         raise BadHeadError(400, "The request target is malformed.") from error
-    headers = http.Headers()
-    headers.fields = fields
-    return http.Request(
-        host=host,
-        port=port,
+    return make_request(
         method=method,
         scheme=scheme,
         authority=authority,
         path=path,
-        http_version=version,
-        headers=headers,
-        content=None,
-        trailers=None,
-        timestamp_start=time.time(),
-        timestamp_end=None,
+        host=host,
+        port=port,
+        version=version,
+        fields=fields,
     )
