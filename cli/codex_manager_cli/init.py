@@ -7,7 +7,6 @@ import os
 
 import click
 
-from codex_manager.config import edit as config_edit
 from codex_manager.config.paths import Paths
 from codex_manager.vault.errors import VaultExistsError
 from codex_manager.vault.masterkey import VARIABLE
@@ -37,6 +36,8 @@ def init(*, choose: bool) -> None:
 
     The vault's master key is CAM_MASTER_KEY if that is set, else a random one kept in the system's keyring.
     """
+    from codex_manager.config import edit as config_edit  # pydantic: not for `init --help` and `vault --help`
+
     paths = Paths.locate()
     make_vault(paths, choose=choose)
     if config_edit.create(paths):

@@ -58,6 +58,7 @@ def test_without_a_file_the_defaults_apply(paths):
         ("proxy:\n  openai_base_url: http://api.openai.com\n", "line 2: proxy.openai_base_url must start with https:// because keys are sent there"),
         ("upstream:\n  proxy: proxy.example:3128\n", "line 2: upstream.proxy must be a URL that starts with https:// or http://"),
         ("upstream:\n  ca_file: ca.pem\n", "line 2: upstream.ca_file must be an absolute path, or start with ~/"),
+        ("upstream:\n  ca_file: ~nobody-of-this-name/ca.pem\n", "line 2: upstream.ca_file names the home of an unknown user"),
         ("proxy: 5\n", "line 1: proxy is a section and needs its settings indented below it"),
         ("proxy:\n  bind_adr: x\n", "line 2: there is no setting proxy.bind_adr; did you mean proxy.bind_addr?"),
         ("proxy:\n  strategy: x\n", "line 2: there is no setting proxy.strategy; did you mean routing.strategy?"),

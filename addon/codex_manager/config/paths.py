@@ -41,7 +41,8 @@ class Paths:
         """The places for this environment; nothing is created. An empty `CODEX_MANAGER_HOME` counts as not set."""
         home = environ.get(HOME_VARIABLE, "")
         if home:
-            folder = Path(os.path.abspath(Path(home).expanduser()))  # noqa: PTH100 - `..` goes, links stay
+            # os.path, not pathlib: `..` goes, links stay, and ~somebody who is not there is no exception
+            folder = Path(os.path.abspath(os.path.expanduser(home)))  # noqa: PTH100, PTH111
             return cls(config_dir=folder, data_dir=folder)
         return cls(
             config_dir=Path(platformdirs.user_config_dir(_NAME, appauthor=False)),

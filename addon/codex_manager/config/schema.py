@@ -61,7 +61,10 @@ def _host(text: str) -> str:
 
 
 def _file(text: str) -> str:
-    path = Path(text).expanduser()
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError:  # ~somebody who is not there
+        raise ValueError("names the home of an unknown user") from None
     if not path.is_absolute():
         raise ValueError("must be an absolute path, or start with ~/")
     return str(path)
