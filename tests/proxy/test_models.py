@@ -6,12 +6,11 @@ import random
 
 import pytest
 
-from codex_manager.engine.aiohttp_transport import AiohttpTransport
-from codex_manager.engine.engine import Engine
-
 from codex_manager.core.account import Account
 from codex_manager.core.secret import Secret
+from codex_manager.engine.aiohttp_transport import AiohttpTransport
 from codex_manager.engine.clock import SystemClock
+from codex_manager.engine.engine import Engine
 from codex_manager.engine.messages import Request
 from codex_manager.engine.settings import EngineSettings
 from codex_manager.proxy.models import KEEP_S, ModelsUnion, is_models_list

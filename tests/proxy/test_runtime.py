@@ -218,6 +218,36 @@ async def test_without_a_vault_it_starts_and_serves_once_there_is_one(home, capl
         await in_force(serving)
 
 
+async def test_a_vault_that_appears_under_another_key_is_said_once(home, caplog):
+    async with running(home) as runtime:
+        with Vault.create(home.paths.vault_file, Secret("another key"), profile=CHEAPEST):
+            pass
+        await asyncio.sleep(1.2)
+        said = warnings(caplog)[-1]
+        assert said.endswith("no account can serve until then")
+        assert warnings(caplog).count(said) == 1
+        assert await code(runtime) == (503, "no_available_accounts")
+
+
+async def test_what_changes_between_opening_and_starting_is_not_missed(home):
+    """The listener is bound in between, which can take as long as it takes."""
+    home.create("sk-one")
+    runtime = await asyncio.to_thread(home.open)
+    with home.vault() as vault:
+        vault.add(new_account("Two", Secret("sk-two")))
+    home.configure(response_headers=False)
+    try:
+        await runtime.start(BOUND)
+
+        async def seen():
+            health = (await ask(runtime, incoming("GET", "/health")))[1]
+            return health["accounts"] == 2 and not runtime.response_headers
+
+        await in_force(seen)
+    finally:
+        await runtime.close()
+
+
 async def test_a_wrong_master_key_ends_the_start_with_status_3(home):
     home.create("sk-one")
     home.environ = {"CAM_MASTER_KEY": "wrong"}
@@ -265,7 +295,7 @@ async def test_the_sessions_certificates_are_not_used_and_that_is_said(home, cap
     home.create("sk-one")
     home.environ |= {"SSL_CERT_FILE": "/nowhere/ca.pem"}
     async with running(home):
-        assert caplog.text.count("SSL_CERT_FILE is not used on the way to OpenAI; upstream.ca_file is") == 1
+        assert caplog.text.count("uses upstream.ca_file, not SSL_CERT_FILE") == 1
 
 
 # While it runs -------------------------------------------------------------------------------------------------------
@@ -293,11 +323,9 @@ async def test_a_bad_edit_changes_nothing_and_is_said_once(home, caplog):
     home.create("sk-one")
     async with running(home) as runtime:
         home.configure("routing:\n  strategy: random", api_key="sk-mine")
-        await asyncio.sleep(1.6)
+        await asyncio.sleep(1.2)
         (said,) = warnings(caplog)
-        assert "config.yaml:5: routing.strategy" in said or (
-            "config.yaml" in said and "5" in said and "routing.strategy" in said
-        )
+        assert "config.yaml line 5: routing.strategy" in said
         assert said.endswith("the configuration from before stays in force")
         assert (await ask(runtime))[0] == 200
         home.configure("routing:\n  strategy: priority", api_key="sk-mine")
@@ -439,7 +467,7 @@ async def test_a_vault_with_a_key_we_do_not_have_changes_nothing_and_is_said_onc
         pass
     async with running(home) as runtime:
         (tmp_path / "other" / "vault.db").replace(home.paths.vault_file)
-        await asyncio.sleep(1.6)
+        await asyncio.sleep(1.2)
         assert (await ask(runtime))[0] == 200
         (said,) = warnings(caplog)
         assert said.endswith("the accounts from before stay in use")

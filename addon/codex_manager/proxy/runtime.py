@@ -136,7 +136,6 @@ class Runtime:
             CodexManagerError: requests would come back to ourselves, or `upstream.ca_file` cannot be used.
         """
         self._bound = frozenset(bound)
-        seen = await asyncio.to_thread(self._config_stamp), await asyncio.to_thread(self._vault_stamp)
         await asyncio.to_thread(_refuse_loop, self._config, self._bound)
         self._upstream = Upstream(await asyncio.to_thread(UpstreamRoute.of, self._config))
         accounts = await self._accounts()
@@ -147,9 +146,10 @@ class Runtime:
         self._gate = self._new_gate()
         self._started_at = time.monotonic()
         self._tell_state(accounts)
+        unseen = object()  # so that the first tick looks at what changed between `open` and now
         self._watches = [
-            asyncio.create_task(watch(self._config_stamp, self._config_changed, seen=seen[0]), name="watch config"),
-            asyncio.create_task(watch(self._vault_stamp, self._vault_changed, seen=seen[1]), name="watch vault"),
+            asyncio.create_task(watch(self._config_stamp, self._config_changed, seen=unseen), name="watch config"),
+            asyncio.create_task(watch(self._source.look, self._vault_changed, seen=unseen), name="watch vault"),
         ]
 
     async def close(self) -> None:
@@ -226,9 +226,6 @@ class Runtime:
         ca_file = self._config.upstream.ca_file
         return file_stamp(self._paths.config_file), file_stamp(Path(ca_file)) if ca_file else None
 
-    def _vault_stamp(self) -> object:
-        return self._source.look()
-
     async def _config_changed(self) -> bool:
         try:
             config = await asyncio.to_thread(load, self._paths, self._environ, options=self._options)
@@ -254,7 +251,8 @@ class Runtime:
         try:
             contents = await asyncio.to_thread(self._source.read)
         except CodexManagerError as error:
-            self._say("vault", f"{error}; the accounts from before stay in use")
+            left = "the accounts from before stay in use" if before.accounts else "no account can serve until then"
+            self._say("vault", f"{error}; {left}")
             return not isinstance(error, VaultBusyError)
         self._contents = contents
         if contents.client_keys is not None:
@@ -314,7 +312,7 @@ class Runtime:
         ignored = [name for name in IGNORED_VARIABLES if self._environ.get(name)]
         if ignored and "ignored" not in self._said:
             self._said["ignored"] = ""
-            log.info("%s is not used on the way to OpenAI; upstream.ca_file is", " and ".join(ignored))
+            log.info("the way to OpenAI uses upstream.ca_file, not %s", " or ".join(ignored))
 
 
 def _refuse_loop(config: Config, bound: Bound) -> None:

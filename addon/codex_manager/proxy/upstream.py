@@ -8,10 +8,10 @@ Law: a request ends on the way it began. An old transport is closed when the las
 import asyncio
 import ssl
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from codex_manager.config.errors import ConfigError
 from codex_manager.config.schema import Config
@@ -135,6 +135,9 @@ class _Answer:
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self._answer.__aiter__()  # the transport's own iterator: nothing is added per piece
+
+    def __anext__(self) -> Coroutine[Any, Any, bytes]:
+        return self._answer.__anext__()
 
     def close(self) -> None:
         line, self._line = self._line, None
