@@ -6,7 +6,6 @@ import os
 import pty
 import re
 import select
-import signal
 import subprocess
 import sys
 import time
@@ -27,7 +26,10 @@ from codex_manager_cli.main import cli
 
 
 MASTER_KEY = "the master key of the tests"
-COMMAND = [sys.executable, "-c", "from codex_manager_cli.main import main; main()"]
+PROGRAM = "from codex_manager_cli.main import main; main()"
+COMMAND = [sys.executable, "-c", PROGRAM]
+ON_A_TERMINAL = "import os; os.close(os.open(os.ttyname(0), os.O_RDWR)); "
+"""A session leader that opens a terminal gets it as its own: what /dev/tty is then (POSIX leaves it to the system; all do)."""
 PATIENCE = 20.0  # seconds; a loaded machine with two cores
 
 
@@ -64,14 +66,19 @@ def process(*args: str, stdin: str = "", environ: Mapping[str, str] | None = Non
     return Outcome(done.returncode, done.stdout, done.stderr)
 
 
-def terminal(*args: str, answers: Mapping[str, list[str]], environ: Mapping[str, str] | None = None) -> Outcome:
+def terminal(
+    *args: str, answers: Mapping[str, list[str]], environ: Mapping[str, str] | None = None, program: str = PROGRAM
+) -> Outcome:
     """In a process of its own, on a terminal of its own; `answers` types the next line whenever its prompt appears.
 
     `out` is all the terminal showed; there is no telling stdout from stderr on it.
     """
-    child, screen = pty.fork()
-    if child == 0:
-        os.execve(COMMAND[0], [*COMMAND, *args], {**os.environ, **(environ or {})})
+    screen, keyboard = pty.openpty()
+    child = subprocess.Popen(
+        [sys.executable, "-c", ON_A_TERMINAL + program, *args], env={**os.environ, **(environ or {})}, stdin=keyboard,
+        stdout=keyboard, stderr=keyboard, start_new_session=True,
+    )  # fmt: skip
+    os.close(keyboard)
     shown, unread, waiting = b"", b"", {prompt: list(lines) for prompt, lines in answers.items()}
     deadline = time.monotonic() + PATIENCE
     try:
@@ -92,12 +99,12 @@ def terminal(*args: str, answers: Mapping[str, list[str]], environ: Mapping[str,
                     os.write(screen, lines.pop(0).encode() + b"\n")
                     break
         else:
-            os.kill(child, signal.SIGKILL)
+            child.kill()
     finally:
         os.close(screen)
-        _, status = os.waitpid(child, 0)
+        status = child.wait(PATIENCE)
     text = shown.decode(errors="replace").replace("\r\n", "\n")
-    return Outcome(os.waitstatus_to_exitcode(status), text, text)
+    return Outcome(status, text, text)
 
 
 def stored(*accounts: Account) -> None:

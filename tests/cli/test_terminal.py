@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from tests.cli.conftest import KEYS
-from tests.cli.console import MASTER_KEY, process, run, terminal, the_vault
+from tests.cli.console import MASTER_KEY, PROGRAM, process, run, terminal, the_vault
 
 from codex_manager.config.paths import Paths
 
@@ -50,16 +50,8 @@ def test_three_wrong_master_keys_are_enough(keyless):
 
 def test_the_master_key_is_asked_on_the_terminal_while_stdin_carries_the_api_key(keyless):
     """`cat key | codex-manager add New -` in a shell."""
-    line = "from codex_manager_cli.main import main; import sys, os; r, w = os.pipe(); "
-    line += f"os.write(w, b'{NEW}\\n'); os.close(w); os.dup2(r, 0); sys.argv[1:] = ['add', 'New', '-', '--no-check']; main()"
-    from tests.cli import console
-
-    before = console.COMMAND
-    console.COMMAND = [sys.executable, "-c", line]
-    try:
-        shown = terminal(answers={"master key": [MASTER_KEY]})
-    finally:
-        console.COMMAND = before
+    piped = f"r, w = os.pipe(); os.write(w, b'{NEW}\\n'); os.close(w); os.dup2(r, 0); " + PROGRAM
+    shown = terminal("add", "New", "-", "--no-check", answers={"master key": [MASTER_KEY]}, program=piped)
     assert shown.status == 0, shown.out
     with the_vault() as vault:
         assert vault.account("New").api_key.reveal() == NEW
