@@ -125,6 +125,21 @@ async def test_an_account_that_fails_is_left_out_and_asked_again(stage):
     assert it.asked() == {"sk-a": 3, "sk-b": 1}
 
 
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"[]", b"null", b'{"data": 1}', b"[" * 100_000, b"\xff", b'{"data": [' + b" " * 5_000_000]
+)
+async def test_an_answer_that_is_no_list_is_left_out(stage, body):
+    it = await stage(account("sk-a"), account("sk-b"))
+    it.fake.script("sk-a", answers.raw(200, [("content-type", "application/json")], body))
+    assert await it.ids() == ["gpt-4o", "gpt-5", "whisper-1"]
+
+
+async def test_models_without_an_id_are_left_out(stage):
+    it = await stage(account("sk-a"), account("sk-b"))
+    it.fake.script("sk-a", answers.raw(200, [], b'{"data": [{"id": 5}, null, {}, {"id": "gpt-x"}]}'))
+    assert await it.ids() == ["gpt-x", "gpt-4o", "gpt-5", "whisper-1"]
+
+
 async def test_when_every_account_fails_the_engine_speaks(stage):
     it = await stage(account("sk-a"), account("sk-b"))
     it.fake.always(None, answers.bad_request())

@@ -102,11 +102,11 @@ async def code(runtime: Runtime, request: Incoming | None = None) -> tuple[int, 
     return status, document.get("error", {}).get("code")
 
 
-async def in_force(true) -> None:
-    """What was changed just now is in force in time."""
+async def in_force(true, *, within: float = 10.0) -> None:
+    """What was changed just now comes into force; two tests hold the time itself."""
     changed = time.monotonic()
     while not await true():
-        assert time.monotonic() - changed < IN_FORCE_S, f"not in force after {IN_FORCE_S} s"
+        assert time.monotonic() - changed < within, f"not in force after {within} s"
         await asyncio.sleep(0.02)
 
 
@@ -313,7 +313,7 @@ async def test_a_changed_configuration_is_in_force_in_time(home):
         async def changed():
             return not runtime.response_headers
 
-        await in_force(changed)
+        await in_force(changed, within=IN_FORCE_S)
         assert runtime.limits.header_count == 50
         assert await code(runtime) == (401, "invalid_api_key")
         assert (await ask(runtime, incoming(key="sk-mine")))[0] == 200
@@ -378,7 +378,7 @@ async def test_an_account_added_by_another_process_serves_in_time(home):
         async def seen():
             return (await ask(runtime, incoming("GET", "/health")))[1]["accounts"] == 2
 
-        await in_force(seen)
+        await in_force(seen, within=IN_FORCE_S)
         home.fake.always("sk-one", answers.insufficient_quota())
         assert (await ask(runtime))[0] == 200
         assert home.fake.counts("sk-two") == 1

@@ -113,8 +113,8 @@ class ModelsUnion:
                     return _parse(await _read(answer)) if answer.status == 200 else None
                 finally:
                     await answer.aclose()
-        except (TimeoutError, UpstreamCutError, ValueError) as error:
-            log.debug("models of account %s are left out: %s", account.id, type(error).__name__)
+        except (TimeoutError, UpstreamCutError, ValueError, RecursionError) as error:
+            log.info("the models of account %r are left out: %s", account.label, type(error).__name__)
             return None
 
 
