@@ -31,3 +31,13 @@ def isolated_home(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))
     monkeypatch.setenv("CODEX_MANAGER_HOME", str(home / "codex-manager"))
     return home / "codex-manager"
+
+
+@pytest.fixture
+def free_port():
+    """A port of this machine that refuses connections."""
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from argon2.profiles import CHEAPEST
 
@@ -89,13 +90,13 @@ LISTENING = re.compile(r"listening on http://[^:]+:(\d+)")
 
 @contextlib.contextmanager
 def running_proxy(
-    home: Home, *arguments: str, command: Sequence[str] | None = None, environ: Mapping[str, str] | None = None
+    home: Home | None, *arguments: str, command: Sequence[str] | None = None, environ: Mapping[str, str] | None = None
 ) -> Iterator[ProxyProcess]:
     """The real proxy as a process of its own; stopped with SIGTERM, killed when that takes longer than 15 s."""
     command = command or [sys.executable, "-m", "codex_manager.proxy", "--bind", "127.0.0.1:0", *arguments]
     process = subprocess.Popen(
         list(command),
-        env=dict(environ) if environ is not None else home.environ(),
+        env=_environment(home, environ),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -126,7 +127,7 @@ def running_proxy(
         stream.close()
 
 
-def stop(process: subprocess.Popen[str], patience: float = 15.0) -> int:
+def stop(process: subprocess.Popen[Any], patience: float = 15.0) -> int:
     """SIGTERM, then SIGKILL; the exit status."""
     if process.poll() is None:
         process.send_signal(signal.SIGTERM)
@@ -146,3 +147,10 @@ def wait_for(condition: object, seconds: float = 5.0, step: float = 0.02) -> boo
             return True
         time.sleep(step)
     return bool(condition())
+
+
+def _environment(home: Home | None, environ: Mapping[str, str] | None) -> dict[str, str]:
+    if environ is not None:
+        return dict(environ)
+    assert home is not None
+    return home.environ()

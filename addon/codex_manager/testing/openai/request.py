@@ -45,7 +45,7 @@ class Facts:
         """The body as JSON; None where it is none."""
         try:
             return json.loads(self.seen.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
 
     @cached_property
