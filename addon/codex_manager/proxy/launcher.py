@@ -20,8 +20,9 @@ from pathlib import Path
 from mitmproxy import options
 from mitmproxy.proxy.layers.http import HTTPMode
 
-from codex_manager.config.address import Address
+from codex_manager.config.address import Address, is_wildcard
 from codex_manager.config.paths import Paths
+from codex_manager.config.schema import DEFAULT_LOCAL_KEYS
 from codex_manager.core.errors import CodexManagerError
 from codex_manager.proxy import loop as event_loop
 from codex_manager.proxy.bridge import Bridge
@@ -82,9 +83,9 @@ async def _serve(runtime: Runtime, args: argparse.Namespace) -> int:
         master.addons.add(listener, bridge)
         try:
             bound = await _listen(listener, runtime.bind)
-            endpoint = f"http://{Address(*bound[0])}/v1"
+            endpoint = _endpoint(bound[0])
             await runtime.start(bound)
-            _announce(bound[0], args)
+            _announce(bound[0], runtime, args)
             await stop.asked.wait()
             await _drain(listener, bridge, stop)
         finally:
@@ -156,7 +157,13 @@ class _Stop:
         self.asked.set()
 
 
-def _announce(bound: tuple[str, int], args: argparse.Namespace) -> None:
+def _endpoint(bound: tuple[str, int]) -> str:
+    """The base URL for clients on this machine."""
+    host, port = bound
+    return f"http://{Address('127.0.0.1' if is_wildcard(host) else host, port)}/v1"
+
+
+def _announce(bound: tuple[str, int], runtime: Runtime, args: argparse.Namespace) -> None:
     address = Address(*bound)
     if args.port_file is not None:
         args.port_file.write_text(f"{address.port}\n", encoding="ascii")
@@ -164,8 +171,12 @@ def _announce(bound: tuple[str, int], args: argparse.Namespace) -> None:
         os.write(args.ready_fd, f"{address.port}\n".encode())
         os.close(args.ready_fd)
     _say(f"listening on http://{address}")
-    _say(f"use it with: export OPENAI_BASE_URL=http://{address}/v1")
-    _say("             export OPENAI_API_KEY=<local key>   (`codex-manager config get proxy.api_key`)")
+    _say(f"use it with: export OPENAI_BASE_URL={_endpoint(bound)}")
+    key = runtime.config.proxy.api_key.reveal()
+    shown = (
+        key if key in DEFAULT_LOCAL_KEYS else "$(codex-manager config get proxy.api_key)"
+    )  # the defaults are no secret
+    _say(f"             export OPENAI_API_KEY={shown}")
 
 
 def _say(text: str) -> None:

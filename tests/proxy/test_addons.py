@@ -1,0 +1,242 @@
+"""The addons inside real mitmdump and mitmweb processes: reverse mode, regular mode, CONNECT; no key in what they show."""
+
+import contextlib
+import http.client
+import json
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+
+from pathlib import Path
+
+import openai
+import pytest
+
+from tests.support import LOCAL_KEY, account, make_home, stop, wait_for
+
+from codex_manager.testing import FakeOpenAI, answers, in_thread, toxics
+
+
+MAIN = Path(__file__).parents[2] / "addon" / "main.py"
+KEY = "sk-canary-account-0123456789"
+HEADERS = {"Authorization": f"Bearer {LOCAL_KEY}", "Content-Type": "application/json"}
+CHAT = b'{"model":"gpt-4o-mini","messages":[{"role":"user","content":"hi"}]}'
+
+
+@pytest.fixture
+def fake():
+    with in_thread(FakeOpenAI()) as server:
+        server.account("sk-limited")
+        server.always("sk-limited", answers.rate_limited(retry_after=60))
+        server.account(KEY, organization="org-b")
+        yield server
+
+
+@pytest.fixture
+def home(fake, isolated_home):
+    config = f"proxy:\n  openai_base_url: {fake.base_url}\nrouting:\n  strategy: priority\n"
+    return make_home(isolated_home, [account("limited", "sk-limited", priority=2), account("good", KEY)], config)
+
+
+class Mitm:
+    """A running mitmdump or mitmweb."""
+
+    def __init__(self, process, port, output, confdir):
+        self.process = process
+        self.port = port
+        self.output = output
+        self.confdir = confdir
+
+    def said(self):
+        return "".join(self.output)
+
+    def ask(self, path="/v1/chat/completions", body=CHAT, headers=HEADERS, method=None):
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)) as connection:
+            connection.request(method or ("POST" if body else "GET"), path, body, headers)
+            answer = connection.getresponse()
+            return answer.status, dict(answer.getheaders()), answer.read()
+
+
+@contextlib.contextmanager
+def mitm(home, tmp_path, *arguments, tool="mitmdump", ready=200):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    confdir = tmp_path / "mitmproxy"
+    command = [shutil.which(tool) or str(Path(sys.executable).parent / tool), "--set", f"confdir={confdir}"]
+    command += ["--listen-host", "127.0.0.1", "--listen-port", str(port), "-s", str(MAIN), *arguments]
+    process = subprocess.Popen(
+        command,
+        env=home.environ(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    output: list[str] = []
+    assert process.stdout is not None
+    stream = process.stdout
+    reader = threading.Thread(target=lambda: output.extend(stream), daemon=True)
+    reader.start()
+    running = Mitm(process, port, output, confdir)
+
+    def serving():
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            return running.ask("/health", body=None)[0] == ready
+        return False
+
+    try:
+        assert wait_for(serving, 20), running.said()
+        yield running
+    finally:
+        stop(process)
+        reader.join(5)
+        stream.close()
+
+
+@pytest.mark.parametrize("mode", [("--mode", "reverse:https://api.openai.com"), ()], ids=["reverse", "regular"])
+def test_the_sdk_and_its_streams_fail_over(mode, home, fake, tmp_path):
+    with mitm(home, tmp_path, *mode) as proxy:
+        with openai.OpenAI(
+            api_key=LOCAL_KEY, base_url=f"http://127.0.0.1:{proxy.port}/v1", max_retries=0, timeout=20
+        ) as client:
+            answer = client.chat.completions.create(model="gpt-4o-mini", messages=[{"role": "user", "content": "hi"}])
+            assert answer.choices[0].message.content
+            stream = client.chat.completions.create(
+                model="gpt-4o-mini", messages=[{"role": "user", "content": "hi"}], stream=True
+            )
+            assert len(list(stream)) > 2
+        assert proxy.ask(headers={"Authorization": "Bearer wrong"})[0] == 401
+    assert fake.counts(KEY) == 2
+    assert "Traceback" not in proxy.said()
+
+
+@pytest.mark.slow
+def test_chunks_pass_mitmdump_live(home, fake, tmp_path):
+    fake.always(KEY, answers.ok(chunks=5, every=0.1))
+    with mitm(home, tmp_path) as proxy:
+        connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=20)
+        connection.request("POST", "/v1/chat/completions", CHAT.replace(b"}]}", b'}],"stream":true}'), HEADERS)
+        answer = connection.getresponse()
+        arrived = []
+        while answer.readline():
+            arrived.append(time.monotonic())
+        assert arrived[-1] - arrived[0] > 0.35
+        connection.close()
+
+
+def tunnel(port, host, cafile):
+    """A TLS connection through CONNECT."""
+    link = socket.create_connection(("127.0.0.1", port), timeout=20)
+    link.sendall(f"CONNECT {host}:443 HTTP/1.1\r\nHost: {host}:443\r\n\r\n".encode())
+    assert b" 200 " in link.recv(4096)
+    return ssl.create_default_context(cafile=cafile).wrap_socket(link, server_hostname=host)
+
+
+@pytest.mark.parametrize("http2", [False, True])
+def test_connect_to_openai_is_carried_by_the_engine(http2, home, fake, tmp_path):
+    if http2 and not shutil.which("curl"):
+        pytest.skip("needs curl for HTTP/2")
+    with mitm(home, tmp_path) as proxy:
+        cafile = proxy.confdir / "mitmproxy-ca-cert.pem"
+        if http2:
+            done = subprocess.run(
+                ["curl", "--http2", "-sS", "-w", "\n%{http_version} %{http_code}", "-x", f"http://127.0.0.1:{proxy.port}", "--cacert",
+                 str(cafile), "-H", f"Authorization: Bearer {LOCAL_KEY}", "-H", "Content-Type: application/json", "-d", CHAT.decode(),
+                 "https://api.openai.com/v1/chat/completions"],
+                capture_output=True, text=True, timeout=30, check=True,
+            )  # fmt: skip
+            body, _, status = done.stdout.rpartition("\n")
+            assert status == "2 200"
+            assert json.loads(body)["object"] == "chat.completion"
+        else:
+            with tunnel(proxy.port, "api.openai.com", cafile) as link:
+                lines = "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items())
+                link.sendall(
+                    f"POST /v1/chat/completions HTTP/1.1\r\nHost: api.openai.com\r\n{lines}Content-Length: {len(CHAT)}\r\n\r\n".encode()
+                    + CHAT
+                )
+                assert link.recv(4096).startswith(b"HTTP/1.1 200 OK\r\n")
+    assert fake.counts(KEY) == 1
+    assert "server connect" not in proxy.said()
+
+
+def test_other_hosts_are_mitmproxys_own_business(home, fake, tmp_path):
+    """A plain-http request to another server passes as without us, with whatever key it carries."""
+    with in_thread(FakeOpenAI()) as other:
+        other.account("sk-theirs")
+        with mitm(home, tmp_path) as proxy:
+            target = f"http://localhost:{other.base_url.rpartition(':')[2]}/v1/models"
+            status, headers, _ = proxy.ask(target, body=None, headers={"Authorization": "Bearer sk-theirs"})
+            assert status == 200
+            assert "X-Account-ID" not in headers
+        assert other.counts("sk-theirs") == 1
+    assert fake.counts(KEY) == 0
+
+
+def test_no_key_is_in_a_dump_a_log_or_a_har(home, fake, tmp_path):
+    dump, har = tmp_path / "flows", tmp_path / "flows.har"
+    with mitm(home, tmp_path, "-w", str(dump), "--set", f"hardump={har}", "-v", "--flow-detail", "4") as proxy:
+        assert proxy.ask()[0] == 200
+        assert proxy.ask(headers={"Authorization": "Bearer sk-foreign-0123456789"})[0] == 401
+        with socket.create_connection(("127.0.0.1", proxy.port), timeout=5) as half:
+            half.sendall(f"POST /v1/x HTTP/1.1\r\nAuthorization: Bearer {LOCAL_KEY}".encode())
+        link = socket.create_connection(("127.0.0.1", proxy.port), timeout=5)
+        link.sendall(f"BAD\r\nAuthorization: Bearer {LOCAL_KEY}\r\n\r\n".encode())
+        assert link.recv(4096).startswith(b"HTTP/1.1 400 ")
+        link.close()
+    shown = dump.read_bytes() + har.read_bytes() + proxy.said().encode()
+    for secret in (LOCAL_KEY, KEY, "sk-foreign-0123456789", "sk-limited"):
+        assert secret.encode() not in shown.replace(b"OPENAI_API_KEY to sk-codex-manager", b""), secret
+    assert b"Bearer [codex-manager]" in shown
+    assert b"good" in dump.read_bytes()  # the flow names the account that served it
+
+
+@pytest.mark.slow
+def test_mitmweb_loads_the_addons(home, fake, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        web = free.getsockname()[1]
+    with mitm(home, tmp_path, "--no-web-open-browser", "--web-port", str(web), tool="mitmweb") as proxy:
+        assert proxy.ask()[0] == 200
+
+
+def test_a_vault_that_cannot_be_opened_stops_mitmdump_with_a_sentence(home, tmp_path):
+    home.environment["CAM_MASTER_KEY"] = "wrong"
+    command = [
+        str(Path(sys.executable).parent / "mitmdump"),
+        "--set",
+        f"confdir={tmp_path}",
+        "--listen-host",
+        "127.0.0.1",
+        "--listen-port",
+        "0",
+        "-s",
+        str(MAIN),
+    ]
+    ended = subprocess.run(
+        command, env=home.environ(), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False
+    )
+    assert ended.returncode == 1
+    assert "codex-manager: " in ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stdout + ended.stderr
+
+
+@pytest.mark.slow
+def test_a_hanging_upstream_and_a_leaving_client_inside_mitmdump(home, fake, tmp_path):
+    fake.always(KEY, answers.ok() | toxics.hang())
+    with mitm(home, tmp_path) as proxy:
+        link = socket.create_connection(("127.0.0.1", proxy.port), timeout=10)
+        link.sendall(
+            f"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {LOCAL_KEY}\r\nContent-Length: {len(CHAT)}\r\n\r\n".encode()
+            + CHAT
+        )
+        assert wait_for(lambda: fake.counts(KEY))
+        link.close()
+        started = time.monotonic()
+        assert wait_for(lambda: any(seen.key == KEY and seen.aborted for seen in fake.log), 5, 0.005)
+        assert time.monotonic() - started < 0.3
+    assert os.environ.get("OPENAI_API_KEY") is None
