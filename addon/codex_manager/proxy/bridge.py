@@ -107,6 +107,11 @@ class Bridge:
         exchange.on_close = self._closed
         return exchange
 
+    def sink(self, context: Context) -> Callable[[bytes], None] | None:
+        """Plain TCP: what HTTP/1 has framed can go to the socket as it is. TLS has to encrypt it first."""
+        writer = self._writer(context.client) if not context.client.tls else None
+        return writer.write if writer is not None else None
+
     def reset(self, context: Context) -> None:
         """End the client's connection with a reset."""
         writer = self._writer(context.client)

@@ -58,6 +58,8 @@ class Exchange:
         self.progress: asyncio.Event | None = None
         """To be set whenever a multiplexed client may have made room."""
         self._backlog: Callable[[], int] | None = None
+        self.sink: Callable[[bytes], None] | None = None
+        """Where `read` may bring the body itself, piece by piece, instead of coming back with each."""
         self.on_close: Callable[[Exchange], None] = _ignore
         self._door = door
         self._drain = drain
@@ -82,7 +84,7 @@ class Exchange:
         await self._guarded(self._send)
 
     async def read(self) -> None:
-        """Bring the next piece of the body, once the client has taken the ones before."""
+        """Bring the next piece of the body (with a sink, all but the last), once the client has taken those before."""
         self.chunk = b""
         await self._guarded(self._read)
 
@@ -111,6 +113,15 @@ class Exchange:
         self._gather(b"")
 
     async def _read(self) -> None:
+        while True:
+            await self._read_piece()
+            if self.sink is None or self.ending is not Ending.OPEN:
+                return
+            data, self.chunk = self.chunk, b""
+            if data:
+                self.sink(data)
+
+    async def _read_piece(self) -> None:
         await self._drain()
         while self._backlog is not None and self._backlog() > CLIENT_BACKLOG:
             assert self.progress is not None

@@ -5,6 +5,7 @@ Knows the plain request. Law: everything here is synchronous and cheap; what wai
 
 import enum
 
+from collections.abc import Callable
 from typing import Protocol
 
 from mitmproxy import http
@@ -57,6 +58,10 @@ class LayerHost(Protocol):
 
     def not_proxied(self) -> Answer:
         """What a client is told that takes the listener for a forward proxy."""
+        ...
+
+    def sink(self, context: Context) -> Callable[[bytes], None] | None:
+        """A way to write to the client past the layers; None where one of them still has something to do."""
         ...
 
     def reset(self, context: Context) -> None:

@@ -124,6 +124,8 @@ class ReplyStream(HttpStream):
                 yield from self._send(response, b"")
             if exchange.ending is not Ending.OPEN:
                 break
+            if exchange.sink is None and transform is None and kept is None:
+                exchange.sink = self._direct(response)
             yield CodexUpstreamReadHook(exchange)
             data = exchange.chunk
         if exchange.ending is Ending.WHOLE:
@@ -151,6 +153,15 @@ class ReplyStream(HttpStream):
         yield SendHttp(ResponseHeaders(self.stream_id, response, end_stream=False), client)
         if data:
             yield SendHttp(ResponseData(self.stream_id, data), client)
+
+    def _direct(self, response: http.Response) -> Callable[[bytes], None] | None:
+        """The short way for the rest of the body: a tenth of the work, where nobody in between looks at it."""
+        write = self.host.sink(self.context) if self.backlog is None else None
+        if write is None or self.flow.request.data.method == b"HEAD" or response.status_code in {204, 304}:
+            return None
+        if response.headers.get("transfer-encoding", "").lower() != "chunked":
+            return write
+        return lambda data: write(b"%x\r\n%s\r\n" % (len(data), data))
 
     def say_flow(self) -> layer.CommandGenerator[None]:
         """Another addon has answered in our place."""
