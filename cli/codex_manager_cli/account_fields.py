@@ -5,14 +5,13 @@ raises `FieldError` with one sentence that names the field; no sentence ever hol
 """
 
 import math
-import re
 import unicodedata
 
 from collections.abc import Callable, Iterable
 
 from codex_manager.config.address import normal_base_url
 from codex_manager.core.models import check_scope
-from codex_manager.core.secret import Secret
+from codex_manager.core.secret import Secret, mask_keys
 
 
 __all__ = ["CHECKS", "FieldError", "check", "check_label", "check_secret", "shorten"]
@@ -24,7 +23,6 @@ KEY_MAX = 4096
 NAME_MAX = 256
 """Characters of an organization or project name; OpenAI's ids are under 40."""
 NOTES_MAX = 4096
-LOOKS_LIKE_A_KEY = re.compile(r"\bsk-[\w-]{8,}")
 TAGS_MAX = 32
 MONEY_MAX = 1e9
 """US dollars; beyond it the number is a slip of the keyboard."""
@@ -36,7 +34,7 @@ class FieldError(ValueError):
 
 def shorten(text: str, limit: int = 40) -> str:
     """What a message may quote of somebody's input: printable, never a wall of it, and no key in the wrong place."""
-    text = LOOKS_LIKE_A_KEY.sub("sk-…", text[: limit + KEY_MAX])
+    text = mask_keys(text[: limit + KEY_MAX])
     shown = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text[: limit + 1])
     return shown if len(text) <= limit else shown[:limit] + "…"
 

@@ -57,7 +57,9 @@ def list_(*, as_json: bool) -> None:
     elif found:
         click.echo(columns([("NAME", "CREATED", "ID"), *((key.name, when(key.created_at), key.id) for key in found)]))
     else:
-        say("no named keys; clients use the one in the configuration (`codex-manager config get proxy.api_key`)")
+        say(
+            "no named keys; clients use the one in the configuration (`codex-manager config get proxy.api_key --reveal`)"
+        )
 
 
 @keys.command()

@@ -6,6 +6,7 @@ sentence too; its traceback is for CODEX_MANAGER_DEBUG=1. Secrets are read from 
 terminal without echo, or from stdin when the argument is `-`; they are never printed.
 """
 
+import io
 import json
 import os
 import sys
@@ -17,7 +18,7 @@ from typing import Any, NoReturn
 import click
 
 from codex_manager.core.errors import CodexManagerError
-from codex_manager.core.secret import Secret
+from codex_manager.core.secret import Secret, mask_keys
 
 
 __all__ = [
@@ -89,7 +90,9 @@ def run(command: click.Command, args: list[str] | None = None) -> int:
         click.echo("codex-manager: stopped", err=True)
         return 130
     except click.ClickException as error:
-        error.show()
+        shown = io.StringIO()
+        error.show(shown)  # it quotes arguments, and one of them may be a key in the wrong place
+        click.echo(mask_keys(shown.getvalue()), err=True, nl=False)
         return error.exit_code
     except CodexManagerError as error:
         _tell(str(error), error.hint)

@@ -127,3 +127,11 @@ def test_ctrl_c_ends_with_130_and_no_traceback(tmp_path):
     assert process.returncode == 130
     assert "codex-manager: stopped" in err
     assert "most recent call last" not in err.partition("codex-manager: stopped")[2]
+
+
+def test_a_key_among_the_arguments_is_not_repeated(capsys):
+    """Click quotes what it does not expect."""
+    assert talk.run(command_raising(None), ["sk-proj-0123456789abcdef"]) == 2
+    said = capsys.readouterr().err
+    assert "unexpected extra argument (sk-…)" in said
+    assert "0123456789" not in said

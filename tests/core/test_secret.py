@@ -10,7 +10,7 @@ import traceback
 
 import pytest
 
-from codex_manager.core.secret import MASK, Secret
+from codex_manager.core.secret import MASK, Secret, mask_keys
 
 
 TEXT = "sk-proj-0123456789abcdef-tail"
@@ -147,3 +147,16 @@ def test_the_hint_shows_four_characters_of_long_secrets_only(text, hint):
 
 def test_nobody_derives_a_talkative_secret():
     assert getattr(Secret, "__final__", False)
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("unexpected argument (sk-proj-abcdefgh12345)", "unexpected argument (sk-…)"),
+        ("sk-0123456789", "sk-…"),
+        ("sk-short and task-force-12345678", "sk-short and task-force-12345678"),
+    ],
+)
+def test_what_looks_like_a_key_is_masked_in_a_text(text, masked):
+    """Words that merely contain `sk-` stay."""
+    assert mask_keys(text) == masked

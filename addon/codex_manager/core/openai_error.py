@@ -59,7 +59,7 @@ class Advice:
 
 
 ADVICE: dict[str, Advice] = {
-    INVALID_API_KEY: Advice(401, "invalid_request_error", "Send the local key of codex-manager as the API key: `codex-manager config get proxy.api_key` shows it, `codex-manager keys add NAME` makes another."),
+    INVALID_API_KEY: Advice(401, "invalid_request_error", "Send the local key of codex-manager as the API key: `codex-manager config get proxy.api_key --reveal` shows it, `codex-manager keys add NAME` makes another."),
     NO_AVAILABLE_ACCOUNTS: Advice(503, "server_error", "Add an account: `codex-manager add LABEL`.", should_retry=False),
     NO_USABLE_ACCOUNT: Advice(403, "invalid_request_error", "`codex-manager list` shows the accounts; `codex-manager edit LABEL` changes a key, `codex-manager enable LABEL` lets an account serve again.", should_retry=False),
     VAULT_LOCKED: Advice(503, "server_error", "Unlock it with `codex-manager vault unlock`.", should_retry=False),

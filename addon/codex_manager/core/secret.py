@@ -6,13 +6,21 @@ string, so this type keeps secrets out of logs and dumps, not out of a debugger'
 """
 
 import hmac
+import re
 
 from typing import NoReturn, final
 
 
-__all__ = ["MASK", "Secret"]
+__all__ = ["MASK", "Secret", "mask_keys"]
 
 MASK = "[secret]"
+KEY = re.compile(r"\bsk-[\w-]{8,}")
+"""What an OpenAI key looks like, whatever kind it is of."""
+
+
+def mask_keys(text: str) -> str:
+    """The text with whatever looks like an API key replaced: what somebody typed in the wrong place may be one."""
+    return KEY.sub("sk-…", text)
 
 
 @final

@@ -44,7 +44,7 @@ class Gate:
 
     def __init__(self, settings: GateSettings) -> None:
         self.settings = settings
-        key = settings.public_key or "your local key (`codex-manager config get proxy.api_key`)"
+        key = settings.public_key or "your local key (`codex-manager config get proxy.api_key --reveal`)"
         self._advice = f"set OPENAI_API_KEY to {key} and OPENAI_BASE_URL to {settings.endpoint}"
 
     def admit(self, incoming: Incoming) -> Admission | Refusal:
