@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import openai
+import psutil  # type: ignore[import-untyped]  # has no types of its own
 import pytest
 
 from tests.support import LOCAL_KEY, account, make_home, stop, wait_for
@@ -194,6 +195,46 @@ def test_no_key_is_in_a_dump_a_log_or_a_har(home, fake, tmp_path):
         assert secret.encode() not in shown.replace(b"OPENAI_API_KEY to sk-codex-manager", b""), secret
     assert b"Bearer [codex-manager]" in shown
     assert b"good" in dump.read_bytes()  # the flow names the account that served it
+
+
+def test_foreign_keys_pass_over_mitmproxys_own_connection_when_allowed(home, fake, tmp_path):
+    """The client's own key reaches the server it was meant for, and stands in no flow."""
+    fake.account("sk-foreign-0123456789")
+    port = fake.base_url.rpartition(":")[2]
+    home.config_file.write_text(f"proxy:\n  openai_base_url: http://localhost:{port}\n  foreign_keys: pass\n")
+    dump = tmp_path / "flows"
+    with mitm(home, tmp_path, "-w", str(dump)) as proxy:
+        target = f"http://localhost:{port}/v1/chat/completions"
+        foreign = HEADERS | {"Authorization": "Bearer sk-foreign-0123456789", "Host": f"localhost:{port}"}
+        status, headers, _ = proxy.ask(target, headers=foreign)
+        assert status == 200
+        assert "X-Account-ID" not in headers
+        status, headers, _ = proxy.ask(target, headers=HEADERS | {"Host": f"localhost:{port}"})
+        assert (status, headers["X-Account-Label"]) == (200, "good")
+    assert fake.counts("sk-foreign-0123456789") == 1
+    assert b"sk-foreign-0123456789" not in dump.read_bytes()
+
+
+@pytest.mark.slow
+def test_a_slow_http2_reader_does_not_fill_the_memory(home, fake, tmp_path):
+    """100 MB through CONNECT to a client that takes 20 MB/s for a second and then leaves."""
+    if not shutil.which("curl"):
+        pytest.skip("needs curl for HTTP/2")
+    fake.always(KEY, answers.raw(200, [("content-type", "application/octet-stream")], b"x" * (100 << 20)))
+    with mitm(home, tmp_path) as proxy:
+        watched = psutil.Process(proxy.process.pid)
+        before = watched.memory_info().rss
+        curl = subprocess.Popen(
+            ["curl", "--http2", "-sS", "--limit-rate", "5M", "-o", "/dev/null", "-x", f"http://127.0.0.1:{proxy.port}", "--cacert",
+             str(proxy.confdir / "mitmproxy-ca-cert.pem"), "-H", f"Authorization: Bearer {LOCAL_KEY}", "https://api.openai.com/v1/files/file-1/content"],
+        )  # fmt: skip
+        time.sleep(3)
+        assert curl.poll() is None
+        grown = watched.memory_info().rss - before
+        curl.kill()
+        curl.wait()
+    assert fake.counts(KEY) == 1
+    assert grown < 40 << 20, f"{grown >> 20} MiB"
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ import time
 
 from pathlib import Path
 
+import psutil  # type: ignore[import-untyped]  # has no types of its own
 import pytest
 
 from tests.support import LOCAL_KEY, account, make_home, running_proxy, wait_for
@@ -223,3 +224,35 @@ def test_the_async_sdk_50_at_once_and_a_stream(home, fake):
     assert all(answer.choices[0].message.content for answer in got)
     assert len(chunks) > 2
     assert not fake.duplicates()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_400_mb_upload_and_a_slow_400_mb_download_leave_memory_flat(home, fake):
+    fake.always(
+        "sk-one",
+        answers.raw(200, [("content-type", "application/octet-stream")], b"x" * (400 << 20)),
+        path="/v1/files/file-1/content",
+    )
+    with running_proxy(home) as proxy:
+        watched = psutil.Process(proxy.process.pid)
+        assert ask(proxy.port)[0] == 200
+        before = watched.memory_info().rss
+        with socket.create_connection(("127.0.0.1", proxy.port), timeout=60) as link:
+            head = f"POST /v1/files HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {LOCAL_KEY}\r\nContent-Type: application/octet-stream\r\n"
+            link.sendall(f"{head}Content-Length: {400 << 20}\r\n\r\n".encode())
+            for _ in range(400):
+                link.sendall(b"x" * (1 << 20))
+            assert link.recv(100).startswith(b"HTTP/1.1 ")
+        assert watched.memory_info().rss - before < 40 << 20
+        with socket.create_connection(("127.0.0.1", proxy.port), timeout=60) as link:
+            link.sendall(
+                f"GET /v1/files/file-1/content HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {LOCAL_KEY}\r\n\r\n".encode()
+            )
+            time.sleep(2)
+            received = 0
+            while received < 400 << 20:
+                data = link.recv(1 << 20)
+                assert data
+                received += len(data)
+        assert watched.memory_info().rss - before < 40 << 20

@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import contextlib
 import errno
+import gc
 import getpass
 import logging
 import os
@@ -85,6 +86,8 @@ async def _serve(runtime: Runtime, args: argparse.Namespace) -> int:
             bound = await _listen(listener, runtime.bind)
             endpoint = _endpoint(bound[0])
             await runtime.start(bound)
+            gc.collect()
+            gc.freeze()  # what was imported stays: the collector need not walk 200,000 objects in front of a request
             _announce(bound[0], runtime, args)
             await stop.asked.wait()
             await _drain(listener, bridge, stop)
@@ -145,6 +148,12 @@ class _Stop:
         try:
             for number in handled:
                 loop.add_signal_handler(number, self._received, number)
+        except NotImplementedError:  # Windows
+            for number in handled:
+                signal.signal(number, lambda seen, _: loop.call_soon_threadsafe(self._received, signal.Signals(seen)))
+            yield
+            return
+        try:
             yield
         finally:
             for number in handled:
@@ -174,7 +183,7 @@ def _announce(bound: tuple[str, int], runtime: Runtime, args: argparse.Namespace
     _say(f"use it with: export OPENAI_BASE_URL={_endpoint(bound)}")
     key = runtime.config.proxy.api_key.reveal()
     shown = (
-        key if key in DEFAULT_LOCAL_KEYS else "$(codex-manager config get proxy.api_key)"
+        key if key in DEFAULT_LOCAL_KEYS else "$(codex-manager config get proxy.api_key --reveal)"
     )  # the defaults are no secret
     _say(f"             export OPENAI_API_KEY={shown}")
 

@@ -96,7 +96,9 @@ class CodexStream(ReplyStream):
             yield from self._collect(event.data)
         elif isinstance(event, RequestEndOfMessage):
             self.request_done = True
-            if not self.finished:
+            if self.finished:
+                yield DropStream(self.stream_id)
+            else:
                 yield from self._complete()
         elif isinstance(event, RequestProtocolError):
             yield from self.left(event.message)
