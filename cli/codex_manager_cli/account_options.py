@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from codex_manager_cli.account_fields import CHECKS, FieldError, check
-from codex_manager_cli.talk import fail
+from codex_manager_cli.talk import fail, warn
 
 
 __all__ = ["account_options", "checked_fields", "field_or_fail", "only_dash"]
@@ -24,8 +24,8 @@ _OPTIONS = (
         "--models", "--model", "models", multiple=True, metavar="PATTERNS",
         help="Models it may serve: names with wildcards, `!` in front excludes; commas or repeated. Default: all.",
     ),
-    click.option("--daily-limit", "daily_limit_usd", metavar="USD", help="US dollars a day; `none` takes it away."),
-    click.option("--monthly-limit", "monthly_limit_usd", metavar="USD", help="US dollars a month; `none` likewise."),
+    click.option("--daily-limit", "daily_limit_usd", metavar="USD", help="US dollars a day, `none` takes it away. Kept with the account; this version does not hold it yet."),
+    click.option("--monthly-limit", "monthly_limit_usd", metavar="USD", help="US dollars a month, likewise."),
     click.option("--priority", metavar="N", help="Higher goes first under `priority`. Default: 0."),
     click.option("--weight", metavar="X", help="Share of the turns under `round_robin`. Default: 1."),
     click.option("--tag", "--tags", "tags", multiple=True, metavar="TAG", help="A word of your own; repeatable."),
@@ -42,11 +42,14 @@ def account_options[F: Callable[..., Any]](command: F) -> F:
 
 def checked_fields(given: dict[str, Any]) -> dict[str, Any]:
     """What was given, checked, by field of `Account`; ends the command at the first value that cannot be."""
-    return {
+    fields = {
         field: field_or_fail(field, value)
         for field, value in given.items()
         if field in CHECKS and value not in (None, ())
     }
+    if fields.get("daily_limit_usd") is not None or fields.get("monthly_limit_usd") is not None:
+        warn("the limit is kept with the account, but this version does not hold it yet: set one with OpenAI, too")
+    return fields
 
 
 def field_or_fail(field: str, value: object) -> Any:

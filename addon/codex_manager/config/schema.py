@@ -168,7 +168,7 @@ class RoutingSection(_Section):
 
 
 class PollingSection(_Section):
-    """Reading usage from OpenAI for accounts that have an admin key."""
+    """Reading usage from OpenAI for accounts that have an admin key. Accepted and kept; this version does not poll yet."""
 
     enabled: bool = _setting(True, "Whether usage is read from OpenAI in the background.")
     interval_seconds: int = _setting(300, "How often.", unit="s", ge=10, le=86_400)
@@ -211,7 +211,7 @@ class LimitsSection(_Section):
 
 
 class UiSection(_Section):
-    """How terminal interface and dashboard look."""
+    """How terminal interface and dashboard will look. Accepted and kept; this version has neither yet."""
 
     theme: Literal["system", "light", "dark"] = _setting("system", "Colours.")
     language: Literal["en"] = _setting("en", "Language of the interface.")
