@@ -55,7 +55,7 @@ class Capacity:
         for at, reserved in ((0, self.in_flight), (1, self.reserved_tokens)):
             if limit := self._limits[at]:
                 left = limit if now >= self._resets[at] else self._remaining[at]
-                share = 1.0 - (left - reserved) / limit
+                share = (limit - left + reserved) / limit
                 worst = share if worst is None or share > worst else worst
         return worst
 

@@ -8,8 +8,9 @@ from codex_manager.engine.transport import Phase, TransportError, Trouble
 
 __all__ = ["Broken"]
 
-STALE_READ = Rule(mark=Mark.NOTHING, same_tries=1, final=Final.GATEWAY)
-"""A read on a pooled connection that was reset: the connection was stale, and a read may be repeated (RFC 9112 §9.3.1)."""
+RESET_READ = Rule(mark=Mark.BREAKER, same_tries=1, breaker_weight=1.0, final=Final.GATEWAY)
+"""A read whose connection was reset, mostly a pooled one gone stale, is sent once more (RFC 9112 §9.3.1): reading twice
+does no harm. What timed out is not, because the client would wait twice as long."""
 
 
 class Broken:
@@ -31,8 +32,8 @@ class Broken:
 
     def rule_for(self, replay: Replay) -> Rule:
         """What follows from it for a request of this kind."""
-        if self.verdict.failure is FailureClass.AMBIGUOUS and self.was_stale and replay == "read":
-            return STALE_READ
+        if self.verdict.failure is FailureClass.AMBIGUOUS and self.error.trouble is Trouble.RESET and replay == "read":
+            return RESET_READ
         return self.verdict.rule
 
     def answer(self) -> ErrorAnswer:

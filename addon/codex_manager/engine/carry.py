@@ -257,6 +257,8 @@ class Carriage:
         if isinstance(outcome, Broken):
             # A way that was known to be shut is not tried twice; a stale connection always gets its fresh one.
             return outcome.was_stale or not outcome.known_shut
+        if self._moves:  # once the same and once another, not once each of both
+            return False
         hint = cooling_hint(outcome.headers, outcome.verdict.message, engine.clock.time()).seconds or 0.0
         if hint > LONGEST_PAUSE_S or not engine.budget.spend(self._now()):
             return False
