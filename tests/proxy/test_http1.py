@@ -1,7 +1,9 @@
 """HTTP/1 towards clients, on real sockets: what is wrong ends in one JSON error and a closed connection."""
 
 import asyncio
+import contextlib
 import json
+import random
 import time
 
 import pytest
@@ -147,6 +149,60 @@ async def test_a_client_that_stops_in_the_body_leaves_nothing_behind():
         writer.close()
         assert rig.door.seen == []
         assert not rig.bridge.running
+
+
+async def test_400_mutilated_requests_all_end_and_nothing_breaks(caplog):
+    """Random deletions, insertions, swaps: each connection ends in time, no error of ours, the next request is served."""
+    dice = random.Random(20261121)
+    whole = [
+        post(b'{"a":1}', "X-A: b"),
+        head("POST", "/v1/files", "Transfer-Encoding: chunked") + b"3\r\nabc\r\n0\r\n\r\n",
+        head("GET", "/v1/models", "Expect: 100-continue", "Connection: close"),
+        post(b"x" * 10) + post(b"y" * 10),
+    ]
+    odd = [
+        b"\0",
+        b"\r",
+        b"\n",
+        b"\r\n",
+        b" ",
+        b":",
+        b"\xff",
+        b"HTTP/1.1",
+        b"chunked",
+        b"99999",
+        b"\t",
+        b";",
+        b",",
+        b"/",
+    ]
+
+    def mutilated():
+        data = bytearray(dice.choice(whole))
+        for _ in range(dice.randint(1, 4)):
+            place = dice.randrange(len(data) + 1)
+            if dice.random() < 0.5:
+                data[place:place] = dice.choice(odd)
+            else:
+                del data[place : place + dice.randint(1, 8)]
+        return bytes(data)
+
+    async def play(rig, data):
+        reader, writer = await rig.connect()
+        writer.write(data)
+        writer.write_eof()
+        with contextlib.suppress(ConnectionError):
+            await asyncio.wait_for(reader.read(), 5)
+        writer.close()
+
+    async with serving(FakeDoor(answer)) as rig:
+        for _ in range(20):
+            await asyncio.gather(*(play(rig, mutilated()) for _ in range(20)))
+        assert (await ask(rig, post())).status == 200
+        await asyncio.sleep(0.05)
+        assert not rig.bridge.running
+    assert not [record for record in caplog.records if record.levelname == "ERROR"], caplog.text
+    assert KEY not in caplog.text
 
 
 async def test_http_1_0_is_answered_without_chunks_and_closed():

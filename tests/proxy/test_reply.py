@@ -252,11 +252,6 @@ class Boom(Exception):
     """An error whose message must not get anywhere."""
 
 
-async def broken_body():
-    yield b"x"
-    raise Boom("secret-in-message")
-
-
 @pytest.mark.parametrize("where", ["admit", "carry", "aclose", "headers", "limits", "drain", "hears"])
 async def test_a_failure_anywhere_is_a_clean_error_and_the_next_request_is_served(where, monkeypatch, caplog):
     fail = True
@@ -308,7 +303,22 @@ async def test_a_failure_anywhere_is_a_clean_error_and_the_next_request_is_serve
     assert KEY not in caplog.text
 
 
-async def test_a_failure_in_the_middle_breaks_the_connection():
+@pytest.mark.parametrize("error", [ConnectionResetError, TimeoutError, OSError, RuntimeError])
+async def test_an_error_that_looks_like_a_lost_client_is_still_answered(error):
+    async def carry(seen):
+        raise error
+
+    async with serving(FakeDoor(carry)) as rig:
+        assert (await ask(rig, post())).status == 500
+
+
+@pytest.mark.parametrize("error", [Boom, ConnectionResetError, TimeoutError])
+async def test_a_failure_in_the_middle_breaks_the_connection(error):
+    async def broken_body():
+        yield b"x"
+        await asyncio.sleep(0.01)
+        raise error("secret-in-message")
+
     async def carry(seen):
         return Upstream().answer(broken_body(), headers=((b"Content-Length", b"10"),))
 

@@ -19,11 +19,15 @@ from codex_manager.core.errors import CodexManagerError
 from codex_manager.proxy.bridge import Bridge
 from codex_manager.proxy.exchange import describe
 from codex_manager.proxy.runtime import Runtime
+from codex_manager.proxy.translate import OPENAI_HOST
 
 
 __all__ = ["RuntimeAddon", "addons"]
 
 log = logging.getLogger(__name__)
+
+ROUTED = frozenset({OPENAI_HOST})
+"""While there is no configuration, what is refused."""
 
 
 class RuntimeAddon:
@@ -83,6 +87,3 @@ def addons() -> list[object]:
     )
     runtime = RuntimeAddon(bridge)
     return [runtime, bridge]
-
-
-ROUTED = frozenset({"api.openai.com"})

@@ -44,6 +44,10 @@ class Ending(enum.Enum):
     """We failed; the log says where."""
 
 
+class _ClientGoneError(Exception):
+    """Nobody takes what is sent."""
+
+
 class Exchange:
     """One request's way through the door. `send` and `read` run in hook tasks, everything else is synchronous."""
 
@@ -122,7 +126,10 @@ class Exchange:
                 self.sink(data)
 
     async def _read_piece(self) -> None:
-        await self._drain()
+        try:
+            await self._drain()
+        except OSError as error:
+            raise _ClientGoneError from error
         while self._backlog is not None and self._backlog() > CLIENT_BACKLOG:
             assert self.progress is not None
             self.progress.clear()
@@ -185,8 +192,7 @@ class Exchange:
             self._close()
         except UpstreamCutError:
             self._fail(Ending.CUT)
-        except (ConnectionError, TimeoutError):
-            # Only draining the client's socket raises these here: upstream failures are answers or UpstreamCutError.
+        except _ClientGoneError:
             self._fail(Ending.GONE)
         except Exception as error:  # noqa: BLE001 - fail closed: whatever it is, the client gets an answer
             log.error("the request could not be carried: %s", describe(error))  # noqa: TRY400 - a traceback's message may hold a secret

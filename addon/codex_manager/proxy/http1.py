@@ -162,6 +162,8 @@ class CodexHttp1Server(Http1Server):
             yield commands.CloseConnection(self.conn)
 
     def send(self, event: HttpEvent) -> layer.CommandGenerator[None]:
+        if self.state == self.done and not isinstance(event, ResponseProtocolError):
+            return  # the last word has been said; what was still under way for this request comes too late
         if isinstance(event, ResponseHeaders):
             yield from self._send_head(event)
         elif isinstance(event, ResponseData):

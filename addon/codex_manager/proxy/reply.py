@@ -83,7 +83,7 @@ class ReplyStream(HttpStream):
         yield CodexUpstreamSendHook(exchange)
         answer = exchange.answer
         if exchange.ending is Ending.GONE:
-            yield from self.left(LEFT)
+            yield from self._gone()
         elif exchange.ending is Ending.TOO_LARGE:
             yield from self.say(faults.too_large(self.host.limits().max_body_bytes))
         elif exchange.ending is Ending.BROKEN or answer is None:
@@ -135,7 +135,7 @@ class ReplyStream(HttpStream):
             response.data.content = bytes(kept) if kept is not None else None
             yield from self._complete_response(response)
         elif exchange.ending is Ending.GONE:
-            yield from self.left(LEFT)
+            yield from self._gone()
         else:
             yield from self._cut(response)
 
@@ -206,6 +206,12 @@ class ReplyStream(HttpStream):
             self.host.reset(self.context)  # the end of the connection is the end of such a body: only a reset tells
         yield DropStream(self.stream_id)
         yield SendHttp(ResponseProtocolError(self.stream_id, CUT, ErrorCode.GENERIC_SERVER_ERROR), self.context.client)
+
+    def _gone(self) -> layer.CommandGenerator[None]:
+        """Nobody takes the answer any more. Should the connection still be there, it must not wait for one."""
+        yield from self.left(LEFT)
+        error = ResponseProtocolError(self.stream_id, LEFT, ErrorCode.CLIENT_DISCONNECTED)
+        yield SendHttp(error, self.context.client)
 
     def left(self, message: str) -> layer.CommandGenerator[None]:
         """The client is gone; tell whoever watches the flow."""
