@@ -2,6 +2,8 @@
 
 import os
 
+import keyring
+import keyring.backends.fail
 import pytest
 
 
@@ -30,6 +32,7 @@ def isolated_home(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / "config"))
     monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))
     monkeypatch.setenv("CODEX_MANAGER_HOME", str(home / "codex-manager"))
+    keyring.set_keyring(keyring.backends.fail.Keyring())  # not the developer's, and none that a test file defines
     return home / "codex-manager"
 
 
