@@ -197,6 +197,7 @@ def test_no_key_is_in_a_dump_a_log_or_a_har(home, fake, tmp_path):
     assert b"good" in dump.read_bytes()  # the flow names the account that served it
 
 
+@pytest.mark.slow
 def test_foreign_keys_pass_over_mitmproxys_own_connection_when_allowed(home, fake, tmp_path):
     """The client's own key reaches the server it was meant for, and stands in no flow."""
     fake.account("sk-foreign-0123456789")

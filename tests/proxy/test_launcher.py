@@ -190,6 +190,7 @@ def test_a_client_that_leaves_is_told_to_the_upstream_within_100_ms(home, fake):
         assert time.monotonic() - started < 0.2  # 100 ms of ours, and the fake's own time to notice
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_the_process_is_hardened_and_has_files_enough(home):
     with running_proxy(home) as proxy:
