@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from codex_manager.core.errors import CodexManagerError
+from codex_manager.core.errors import CodexManagerError, type_and_place
 
 
 def test_an_error_carries_its_sentence_hint_and_exit_status():
@@ -30,3 +30,13 @@ def test_an_error_survives_pickling_between_processes():
     """Exceptions cross process borders; the hint and the status cross with them."""
     error = pickle.loads(pickle.dumps(CodexManagerError("a", hint="b", exit_code=2)))
     assert (str(error), error.hint, error.exit_code) == ("a", "b", 2)
+
+
+def test_type_and_place_leave_the_message_out():
+    """The message of an unexpected error may quote a header."""
+    with pytest.raises(ValueError, match="sk-") as caught:
+        int("sk-secret")
+    said = type_and_place(caught.value)
+    assert said.startswith("ValueError at test_errors.py:")
+    assert "secret" not in said
+    assert type_and_place(KeyError("never raised")) == "KeyError"

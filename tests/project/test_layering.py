@@ -25,7 +25,7 @@ ONLY_IN = {"mitmproxy": {"proxy"}, "aiohttp": {"engine"}, "click": {"cli"}, "key
 PURE = {
     "__future__", "bisect", "collections", "contextlib", "dataclasses", "email", "enum", "fnmatch", "functools", "hashlib", "heapq",
     "hmac", "itertools", "json", "math", "operator", "random", "re", "string", "types", "typing", "datetime", "urllib",
-    "gzip", "zlib", "abc",
+    "gzip", "zlib", "abc", "traceback",
 }  # fmt: skip
 
 

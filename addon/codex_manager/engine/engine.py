@@ -19,6 +19,7 @@ from codex_manager.core import marks
 from codex_manager.core.account import Account
 from codex_manager.core.budget import RetryBudget
 from codex_manager.core.cooling import Phase
+from codex_manager.core.errors import type_and_place
 from codex_manager.core.failure import FailureClass
 from codex_manager.core.hints import Hint, cooling_hint, headroom
 from codex_manager.core.routing import Candidate, Policy
@@ -97,8 +98,8 @@ class Engine:
             return own_answer(explain.no_accounts())
         try:
             return await Carriage(self, request).run()
-        except Exception:
-            log.exception("a request could not be carried")
+        except Exception as error:  # noqa: BLE001 - fail closed
+            log.error("a request could not be carried: %s", type_and_place(error))  # noqa: TRY400 - a traceback may quote a header
             return own_answer(internal_error())
 
     async def call_account(self, account_id: str, request: Request) -> Answer:

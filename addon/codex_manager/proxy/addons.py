@@ -15,9 +15,8 @@ from mitmproxy import addonmanager, ctx
 from mitmproxy.utils import asyncio_utils
 
 from codex_manager.config.paths import Paths
-from codex_manager.core.errors import CodexManagerError
+from codex_manager.core.errors import CodexManagerError, type_and_place
 from codex_manager.proxy.bridge import Bridge
-from codex_manager.proxy.exchange import describe
 from codex_manager.proxy.runtime import Runtime
 from codex_manager.proxy.translate import OPENAI_HOST
 
@@ -71,7 +70,7 @@ class RuntimeAddon:
         except CodexManagerError as error:
             log.error("codex-manager: %s%s", error, f" ({error.hint})" if error.hint else "")  # noqa: TRY400 - as above
         except Exception as error:  # noqa: BLE001 - fail closed: without a door everything is refused
-            log.error("codex-manager could not start: %s", describe(error))  # noqa: TRY400 - the message may hold a secret
+            log.error("codex-manager could not start: %s", type_and_place(error))  # noqa: TRY400 - the message may hold a secret
         else:
             self._bridge.door = runtime
 

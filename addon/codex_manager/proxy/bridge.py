@@ -17,9 +17,10 @@ from mitmproxy.proxy import layer, mode_specs, server
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import HTTPMode
 
+from codex_manager.core.errors import type_and_place
 from codex_manager.engine.messages import Answer
 from codex_manager.proxy import faults
-from codex_manager.proxy.exchange import Exchange, describe
+from codex_manager.proxy.exchange import Exchange
 from codex_manager.proxy.host import Claim
 from codex_manager.proxy.incoming import Admission, Door, Incoming, Limits
 from codex_manager.proxy.layer import ClosedLayer, replace_http_layer
@@ -91,7 +92,7 @@ class Bridge:
         try:
             return self.door.admit(incoming)
         except Exception as error:  # noqa: BLE001 - fail closed
-            log.error("a request could not be judged: %s", describe(error))  # noqa: TRY400 - the message may quote a header
+            log.error("a request could not be judged: %s", type_and_place(error))  # noqa: TRY400 - the message may quote a header
             return faults.broken()
 
     def not_proxied(self) -> Answer:
@@ -155,7 +156,7 @@ class Bridge:
             if nextlayer.layer is not None and self._is_ours(nextlayer.context):
                 nextlayer.layer = replace_http_layer(nextlayer.layer, self)
         except Exception as error:  # noqa: BLE001 - fail closed: mitmproxy would go on with its own layer
-            log.error("a connection was closed because its layer could not be chosen: %s", describe(error))  # noqa: TRY400 - as above
+            log.error("a connection was closed because its layer could not be chosen: %s", type_and_place(error))  # noqa: TRY400 - as above
             nextlayer.context.layers.clear()
             nextlayer.layer = ClosedLayer(nextlayer.context)
 

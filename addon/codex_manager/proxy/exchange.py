@@ -9,17 +9,17 @@ import asyncio
 import enum
 import logging
 import time
-import traceback
 
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from codex_manager.core.errors import type_and_place
 from codex_manager.engine.messages import Answer, Body, UpstreamCutError
 from codex_manager.proxy.incoming import Admission, Door
 from codex_manager.proxy.upload import Upload
 
 
-__all__ = ["Ending", "Exchange", "describe"]
+__all__ = ["Ending", "Exchange"]
 
 log = logging.getLogger(__name__)
 
@@ -195,7 +195,7 @@ class Exchange:
         except _ClientGoneError:
             self._fail(Ending.GONE)
         except Exception as error:  # noqa: BLE001 - fail closed: whatever it is, the client gets an answer
-            log.error("the request could not be carried: %s", describe(error))  # noqa: TRY400 - a traceback's message may hold a secret
+            log.error("the request could not be carried: %s", type_and_place(error))  # noqa: TRY400 - a traceback's message may hold a secret
             self._fail(Ending.BROKEN)
         finally:
             self._working = None
@@ -230,7 +230,7 @@ class Exchange:
                     self._peeking.exception()  # seen, or asyncio would complain that nobody did
             await answer.aclose()
         except Exception as error:  # noqa: BLE001 - closing is best effort, and said
-            log.error("an upstream answer could not be closed: %s", describe(error))  # noqa: TRY400 - as above
+            log.error("an upstream answer could not be closed: %s", type_and_place(error))  # noqa: TRY400 - as above
         finally:
             self.on_close(self)
 
@@ -241,10 +241,3 @@ _CLOSING: set[asyncio.Task[None]] = set()
 
 def _ignore(exchange: Exchange) -> None:
     """Nobody asked to be told."""
-
-
-def describe(error: BaseException) -> str:
-    """Type and place of an error, without its message: that may quote a header."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" at {frames[-1].filename.rsplit('/', 1)[-1]}:{frames[-1].lineno}" if frames else ""
-    return f"{type(error).__name__}{place}"

@@ -11,7 +11,7 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import HttpLayer, HTTPMode
 from mitmproxy.proxy.layers.http._http2 import Http2Server
 
-from codex_manager.proxy.exchange import describe
+from codex_manager.core.errors import type_and_place
 from codex_manager.proxy.host import LayerHost
 from codex_manager.proxy.http1 import CodexHttp1Server
 from codex_manager.proxy.stream import CodexStream
@@ -40,7 +40,7 @@ class CodexHttpLayer(HttpLayer):
                     if isinstance(stream, CodexStream) and stream.exchange is not None and stream.exchange.progress:
                         stream.exchange.progress.set()
         except Exception as error:  # noqa: BLE001 - fail closed
-            log.error("a connection was closed because of an internal error: %s", describe(error))  # noqa: TRY400 - the message may quote a header
+            log.error("a connection was closed because of an internal error: %s", type_and_place(error))  # noqa: TRY400 - the message may quote a header
             yield commands.CloseConnection(self.context.client)
 
     def _open(self) -> None:

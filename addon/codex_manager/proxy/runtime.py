@@ -21,7 +21,7 @@ from codex_manager.config.load import load
 from codex_manager.config.paths import Paths
 from codex_manager.config.schema import Config
 from codex_manager.core.account import Account
-from codex_manager.core.errors import CodexManagerError
+from codex_manager.core.errors import CodexManagerError, type_and_place
 from codex_manager.core.openai_error import error_body
 from codex_manager.engine.clock import SystemClock
 from codex_manager.engine.engine import Engine
@@ -180,16 +180,16 @@ class Runtime:
                     decided.status, decided.body, headers=decided.headers, head=incoming.method == "HEAD"
                 )
             return decided
-        except Exception:
-            log.exception("the gate failed, so the request is refused")
+        except Exception as error:  # noqa: BLE001 - fail closed
+            log.error("the gate failed, so the request is refused: %s", type_and_place(error))  # noqa: TRY400 - a traceback may quote a header
             return _broken()
 
     async def carry(self, admission: Admission, body: Body) -> Answer:
         """Answer an admitted request. Never raises but CancelledError."""
         try:
             return await self._carry(admission, body)
-        except Exception:
-            log.exception("carrying a request failed, so it is refused")
+        except Exception as error:  # noqa: BLE001 - fail closed
+            log.error("carrying a request failed, so it is refused: %s", type_and_place(error))  # noqa: TRY400 - a traceback may quote a header
             return _broken()
 
     async def _carry(self, admission: Admission, body: Body) -> Answer:

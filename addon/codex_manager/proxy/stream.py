@@ -27,9 +27,10 @@ from mitmproxy.proxy.layers.http._events import (
 )
 from mitmproxy.proxy.layers.http._hooks import HttpRequestHeadersHook, HttpRequestHook
 
+from codex_manager.core.errors import type_and_place
 from codex_manager.engine.messages import Answer, Headers
 from codex_manager.proxy import faults, flows
-from codex_manager.proxy.exchange import Ending, describe
+from codex_manager.proxy.exchange import Ending
 from codex_manager.proxy.hooks import CodexUploadFullHook
 from codex_manager.proxy.host import Claim, LayerHost, incoming_of
 from codex_manager.proxy.incoming import Admission
@@ -86,7 +87,7 @@ class CodexStream(ReplyStream):
         try:
             yield from self._step(event)
         except Exception as error:  # noqa: BLE001 - fail closed: whatever it is, the client gets an answer
-            log.error("a request failed inside the bridge: %s", describe(error))  # noqa: TRY400 - the message may quote a header
+            log.error("a request failed inside the bridge: %s", type_and_place(error))  # noqa: TRY400 - the message may quote a header
             yield from self.fail()
 
     def _step(self, event: events.Event) -> layer.CommandGenerator[None]:

@@ -12,7 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from codex_manager.core.errors import CodexManagerError
+from codex_manager.core.errors import CodexManagerError, type_and_place
 
 
 __all__ = ["INTERVAL_S", "file_stamp", "watch"]
@@ -44,8 +44,8 @@ async def watch(
             now = await asyncio.to_thread(_answer, look)
             if now != seen and await changed():
                 seen = now
-        except Exception:
-            log.exception("watching goes on after an unexpected error")
+        except Exception as error:  # noqa: BLE001 - fail closed
+            log.error("watching goes on after an unexpected error: %s", type_and_place(error))  # noqa: TRY400 - a traceback may quote a header
 
 
 def _answer(look: Callable[[], object]) -> object:
