@@ -5,6 +5,10 @@ through. When the deadline has passed it is *half-open*: as many requests as its
 under a lease; the first is the probe. Every success doubles the width, 1 → 2 → 4 → everybody (ready); a refusal puts it to
 rest again, one level up, so that the next rest without a hint is longer.
 
+A refusal comes within a round trip, a good answer takes as long as the model thinks, which can be minutes. So a lease
+that has been quiet for `QUIET_S` does not keep others out any longer and counts like an accepted one while it lasts;
+otherwise everybody behind one slow probe would be sent away.
+
 Law:
 - The deadline only moves later (litellm #40130 re-cooled with the earlier one).
 - Refusals of attempts that began before the rest was over are the same event seen by parallel requests: they do not
@@ -23,10 +27,12 @@ from enum import StrEnum
 from codex_manager.core.hints import Hint, clamp
 
 
-__all__ = ["LEASE_S", "Cooling", "Phase", "billing_rest", "egress_rest", "rate_rest"]
+__all__ = ["LEASE_S", "QUIET_S", "Cooling", "Phase", "billing_rest", "egress_rest", "rate_rest"]
 
 LEASE_S = 30.0
-"""A probe that has said nothing for this long no longer keeps others out (semantics §4)."""
+"""A probe that has said nothing for this long is forgotten (semantics §4)."""
+QUIET_S = 5.0
+"""Several times the slowest refusal; OpenAI decides about limits before it computes."""
 WIDEST = 4
 """The ramp is 1 → 2 → 4 → all (semantics §4)."""
 SIMULTANEOUS_S = 1.0
@@ -66,7 +72,7 @@ class Cooling:
         """Whether one more request may pass."""
         if not self.width:
             return True
-        return now >= self.until and self._passing(now) < self.width
+        return now >= self.until and self._has_room(now)
 
     def opens_at(self, now: float) -> float:
         """When the next request may pass at the latest, as far as is known: the deadline, or the end of a lease."""
@@ -74,7 +80,7 @@ class Cooling:
             return now
         if now < self.until:
             return self.until
-        return min(end for end in self._leases.values() if end > now)
+        return min(start + QUIET_S for start in self._leases.values() if start + QUIET_S > now)
 
     def enter(self, now: float) -> int | None:
         """Take a lease when one is needed; None while everybody may pass. Ask `admits` first, in the same breath."""
@@ -83,9 +89,9 @@ class Cooling:
         if not self.admits(now):
             msg = f"{self!r} admits nobody at {now:g}"
             raise RuntimeError(msg)
-        self._leases = {lease: end for lease, end in self._leases.items() if end > now}
+        self._leases = {lease: start for lease, start in self._leases.items() if start + LEASE_S > now}
         self._next_lease += 1
-        self._leases[self._next_lease] = now + LEASE_S
+        self._leases[self._next_lease] = now
         return self._next_lease
 
     def leave(self, lease: int | None) -> None:
@@ -124,8 +130,13 @@ class Cooling:
         self.width = 0
         self._leases.clear()
 
-    def _passing(self, now: float) -> int:
-        return sum(end > now for end in self._leases.values())
+    def _has_room(self, now: float) -> bool:
+        young = quiet = 0
+        for start in self._leases.values():
+            age = now - start
+            young += age < QUIET_S
+            quiet += QUIET_S <= age < LEASE_S
+        return young < self.width + quiet
 
     def __repr__(self) -> str:
         if not self.width:

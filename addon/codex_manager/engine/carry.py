@@ -36,7 +36,7 @@ from codex_manager.engine.delivery import bad_request, delivered, own_answer, ve
 from codex_manager.engine.identity import UnsendableError, lower_headers
 from codex_manager.engine.kept import KeptError
 from codex_manager.engine.messages import Answer, Request
-from codex_manager.engine.transport import BodyFailedError, TransportError, Trouble, UpstreamAnswer
+from codex_manager.engine.transport import BodyFailedError, Phase, TransportError, Trouble, UpstreamAnswer
 
 
 if TYPE_CHECKING:
@@ -95,9 +95,10 @@ class Carriage:
             session = session_key(request.client, said.model, headers, body)
         access = said.model or f"/v1/{endpoint.family}"
         self._facts = Facts(model=said.model, access=access, tokens=estimate, session=session)
-        # All mutable state of the journey: how often it was sent, what the storm bounds have used up, when it must
-        # have found an account, and what is kept in case nothing better comes.
+        # All mutable state of the journey: attempts, those of them that reached an upstream, moves that cost budget, when
+        # it must have found an account, whom it tried, and what is kept in case nothing better comes.
         self._attempts = 0
+        self._sent = 0
         self._same_tries = 0
         self._moves = 0
         self._began = self._now()
@@ -138,7 +139,7 @@ class Carriage:
             return False
         if self._waited_until is None:
             self._waited_until = now + settings.max_inline_wait_s
-        if soonest > self._waited_until or now >= self._waited_until or self._attempts >= settings.max_attempts:
+        if soonest > self._waited_until or now >= self._waited_until or self._sent >= settings.max_attempts:
             return False
         if len(self._engine.waiting) >= settings.max_waiting:
             return False
@@ -172,6 +173,8 @@ class Carriage:
             self._attempts += 1
             self._tried.append(choice.candidate.account.label)
             outcome = await self._attempt(choice, fresh=same_tries > 0)
+            # A place that cannot be reached is tried twice at most and costs no upstream anything.
+            self._sent += not (isinstance(outcome, Broken) and outcome.error.phase is Phase.NOT_CONNECTED)
             if isinstance(outcome, Answer):
                 return outcome
             rule = outcome.rule_for(self._replay)
@@ -247,7 +250,7 @@ class Carriage:
         settings = self._engine.settings
         if self._once is not None and self._once.taken:
             return False
-        if self._attempts >= settings.max_attempts or self._now() - self._began > settings.attempt_budget_s:
+        if self._sent >= settings.max_attempts or self._now() - self._began > settings.attempt_budget_s:
             return False
         return rule.may_replay(self._replay, ambiguous_allowed=settings.ambiguous_replay == "stateless")
 

@@ -9,6 +9,7 @@ else goes on as it came, in its order and case.
 import ipaddress
 
 from collections.abc import Mapping
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from codex_manager.core.account import Account
@@ -102,9 +103,10 @@ def _framing(request: Request) -> tuple[tuple[bytes, bytes] | None, int | None]:
         return (b"Transfer-Encoding", b"chunked"), None
     if isinstance(request.body, bytes):
         length = len(request.body)
-        said = any(name.lower() == b"content-length" for name, _ in request.headers)
-        if not length and not said and request.method in NO_BODY:
-            return None, 0
+        if not length and request.method in NO_BODY:
+            said = any(name.lower() == b"content-length" for name, _ in request.headers)
+            if not said:
+                return None, 0
         return (b"Content-Length", str(length).encode()), length
     if request.content_length is None:
         raise UnsendableError("the length of the body is not known and it is not chunked")
@@ -163,4 +165,10 @@ def answer_headers(headers: Headers) -> Headers:
 
 def lower_headers(headers: Headers) -> Mapping[str, str]:
     """For looking things up: lower-case names; of a repeated header the last counts."""
-    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in headers}
+    return {_lower(name): value.decode("latin-1") for name, value in headers}
+
+
+@lru_cache(maxsize=512)
+def _lower(name: bytes) -> str:
+    """The same few dozen names come with every answer."""
+    return name.decode("latin-1").lower()
