@@ -43,6 +43,14 @@ def test_what_was_noted_moves_with_the_account_to_its_domain():
     assert ("account:a", "gpt-4o") not in state.scopes
 
 
+def test_an_answer_that_names_no_project_takes_nothing_back():
+    state = State()
+    standing = state.add(account("a"))
+    for project, domain in ((None, "org/-"), ("proj", "org/proj"), (None, "org/proj"), ("other", "org/other")):
+        state.learn_domain(standing, "org", project)
+        assert standing.domain == domain
+
+
 def test_a_lease_gives_back_everything_once():
     state, who = State(), account("a")
     state.add(who)

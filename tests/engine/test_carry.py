@@ -167,6 +167,23 @@ async def test_max_domains_bounds_moves_that_take_nothing_out_of_the_choice():
     await play([429, 401, 200], expect="200 by c after a b", max_domains=1)
 
 
+TOO_LARGE = a.refusal(
+    429,
+    "Request too large for gpt-4o on tokens per min (TPM): Limit 30000, Requested 64217. The input or output tokens must "
+    "be reduced in order to run successfully.",
+    type="tokens",
+    code="rate_limit_exceeded",
+)
+
+
+async def test_a_request_larger_than_the_limit_goes_elsewhere_and_cools_nothing():
+    await play([TOO_LARGE, 200], expect="200 by b after a")
+    await play([TOO_LARGE, TOO_LARGE], expect="429 by b after a")
+    async with stage("a") as there:
+        there.fake.script("sk-a", TOO_LARGE)
+        assert [(await there.ask()).status for _ in range(2)] == [429, 200]
+
+
 async def test_a_streamed_body_is_sent_once():
     async def body():
         yield CHAT

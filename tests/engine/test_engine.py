@@ -83,6 +83,13 @@ async def test_a_base_url_that_is_this_proxy_is_refused_in_a_sentence():
         assert "a: its base URL http://localhost:8080 is this proxy itself." in got.error["message"]
 
 
+async def test_an_answer_of_ours_to_head_has_no_body():
+    async with stage("a", accounts={"a": {"enabled": False}}) as there:
+        got = await there.ask(Request(method="HEAD", target="/v1/models", headers=()))
+        assert (got.status, got.body) == (403, b"")
+        assert int(got.headers["content-length"]) > 0
+
+
 # --- waiting ---
 
 
@@ -135,7 +142,8 @@ async def test_a_real_pace_delays_requests():
     async with stage("a", max_inline_wait_s=5.0, min_request_interval_s=0.1, pace=True) as there:
         await there.ask_many(5)
         at = [seen.at for seen in there.fake.log]
-        assert all(later - earlier >= 0.095 for earlier, later in itertools.pairwise(at))
+        assert at[-1] - at[0] >= 0.38  # four times 0.1 s, less what the loop was late for the first
+        assert all(later - earlier >= 0.05 for earlier, later in itertools.pairwise(at))
 
 
 # --- recovery ---
@@ -391,8 +399,8 @@ async def test_a_bug_is_an_answer_and_no_header_is_in_the_log(caplog):
         got = await take(answer)
         assert (got.status, got.error["type"]) == (500, "server_error")
     assert engine.state.in_flight() == 0
-    assert "boom" in caplog.text
-    assert "very-secret" not in caplog.text
+    assert caplog.text.count("RuntimeError at test_engine.py:") == 2
+    assert "boom" not in caplog.text  # a message may quote a header
     await engine.aclose()
 
 

@@ -123,8 +123,8 @@ class State:
     def learn_domain(self, standing: Standing, organization: str, project: str | None) -> None:
         """An answer said whose account this is. What was noted under the account's own name moves along."""
         domain = f"{organization}/{project or '-'}"
-        if standing.domain == domain:
-            return
+        if standing.domain == domain or (not project and standing.domain.startswith(f"{organization}/")):
+            return  # nothing new; an answer that names no project does not take back what another one said
         old_domain, old_organization = standing.domain, standing.organization
         standing.domain, standing.organization = domain, organization
         if "account:" in old_domain:
@@ -195,9 +195,8 @@ class State:
     def exclude(self, account_id: str, access: str, until: float, now: float) -> None:
         """Leave an account out for one model, or for one part of the API."""
         if len(self.exclusions) >= MOST_SCOPES:
-            self.exclusions = {key: end for key, end in self.exclusions.items() if end > now}
-            while len(self.exclusions) >= MOST_SCOPES:
-                del self.exclusions[next(iter(self.exclusions))]
+            kept = [(key, end) for key, end in self.exclusions.items() if end > now]
+            self.exclusions = dict(kept[-MOST_SCOPES // 2 :])  # the newer half
         self.exclusions[account_id, access] = until
 
     def in_flight(self) -> int:

@@ -47,6 +47,8 @@ __all__ = ["Carriage"]
 
 STORMY = frozenset({FailureClass.OVERLOAD, FailureClass.TRANSIENT, FailureClass.AMBIGUOUS})
 """Failures that leave their account in the choice: repeats after them cost budget."""
+UNRELATED = frozenset({Obstacle.TRIED, Obstacle.DISABLED, Obstacle.MODEL_SCOPE, Obstacle.UNUSABLE})
+"""Obstacles that do not say why the accounts that were asked could not serve; then their last answer says it better."""
 LONGEST_PAUSE_S = 5.0
 """A Retry-After longer than this is not waited out on the same account; another one is asked at once."""
 
@@ -157,9 +159,8 @@ class Carriage:
         )
         if first is not None and not waiting_may_help:
             return self._verbatim(first, refusal)
-        if last is not None and last.verdict.rule.final is Final.VERBATIM:
-            return self._verbatim(last, refusal)
-        if last is not None and last.verdict.oversized and not waiting_may_help:
+        explained = any(r.obstacle not in UNRELATED for r in refusal.reasons)
+        if last is not None and (last.verdict.rule.final is Final.VERBATIM or not explained):
             return self._verbatim(last, refusal)
         self._drop()
         return self._told(own_answer(explain.all_blocked(refusal, self._facts, self._now())), refusal)
@@ -259,7 +260,7 @@ class Carriage:
         engine = self._engine
         if isinstance(outcome, Broken):
             # A way that was known to be shut is not tried twice; a stale connection always gets its fresh one.
-            return outcome.was_stale or not outcome.known_shut
+            return (outcome.was_stale or not outcome.known_shut) and choice.candidate in engine.candidates
         if self._moves:  # once the same and once another, not once each of both
             return False
         hint = cooling_hint(outcome.headers, outcome.verdict.message, engine.clock.time()).seconds or 0.0
@@ -296,12 +297,13 @@ class Carriage:
         if failure is FailureClass.PRE_DISPATCH:
             return replace(facts, tried_origins=facts.tried_origins | {candidate.origin})
         if (
-            outcome.verdict.oversized
+            failure is FailureClass.RATE
             and (standing := self._engine.state.accounts.get(candidate.account.id)) is not None
         ):
+            scope = self._engine.state.scope(standing.domain, facts.model)
+            if not scope.cooling.admits(self._now()):
+                return facts  # the scope rests; after a wait it may serve again
             return replace(facts, tried_domains=facts.tried_domains | {standing.domain})
-        if failure is FailureClass.RATE:
-            return facts  # the scope rests; after a wait it may serve again
         ask_excluded = facts.ask_excluded and failure is not FailureClass.MODEL_ACCESS
         return replace(facts, tried=facts.tried | {candidate.account.id}, ask_excluded=ask_excluded)
 

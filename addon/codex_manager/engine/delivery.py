@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from codex_manager.engine.engine import Engine
 
 
-__all__ = ["bad_request", "delivered", "internal_error", "own_answer", "verbatim"]
+__all__ = ["bad_request", "delivered", "internal_error", "own_answer", "verbatim", "without_body"]
 
 CUT = Verdict(failure=FailureClass.MID_STREAM)
 NO_HINT = Hint(None)
@@ -118,6 +118,12 @@ def own_answer(error: ErrorAnswer) -> Answer:
         body=body(),
         aclose=nothing,
     )
+
+
+async def without_body() -> AsyncIterator[bytes]:
+    """For HEAD: the headers of the answer are all there is."""
+    return
+    yield b""
 
 
 def bad_request(message: str) -> ErrorAnswer:

@@ -28,7 +28,7 @@ from codex_manager.engine import explain
 from codex_manager.engine.broken import Broken
 from codex_manager.engine.carry import Carriage
 from codex_manager.engine.clock import Clock, SystemClock
-from codex_manager.engine.delivery import bad_request, delivered, internal_error, own_answer, verbatim
+from codex_manager.engine.delivery import bad_request, delivered, internal_error, own_answer, verbatim, without_body
 from codex_manager.engine.identity import UnsendableError, Way, lower_headers, way_to
 from codex_manager.engine.kept import KeptError
 from codex_manager.engine.messages import Answer, Request
@@ -97,10 +97,13 @@ class Engine:
         if not self.candidates:
             return own_answer(explain.no_accounts())
         try:
-            return await Carriage(self, request).run()
+            answer = await Carriage(self, request).run()
         except Exception as error:  # noqa: BLE001 - fail closed
             log.error("a request could not be carried: %s", type_and_place(error))  # noqa: TRY400 - a traceback may quote a header
-            return own_answer(internal_error())
+            answer = own_answer(internal_error())
+        if answer.account_id is None and request.method == "HEAD":
+            answer.body = without_body()
+        return answer
 
     async def call_account(self, account_id: str, request: Request) -> Answer:
         """One attempt with one account, whatever stands against it; its answer as it is. For reads only."""
@@ -119,9 +122,9 @@ class Engine:
         except asyncio.CancelledError:
             self.end(lease)
             raise
-        except Exception:
+        except Exception as error:  # noqa: BLE001 - as above
             self.end(lease)
-            log.exception("an account could not be called")
+            log.error("an account could not be called: %s", type_and_place(error))  # noqa: TRY400 - as above
             return own_answer(internal_error())
 
     async def _call(self, candidate: Candidate, lease: Lease, request: Request) -> Answer:
