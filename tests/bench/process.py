@@ -3,7 +3,7 @@
 import asyncio
 import os
 
-import psutil  # type: ignore[import-untyped]  # has no types of its own
+import psutil
 
 
 def pin(core: int | None) -> None:

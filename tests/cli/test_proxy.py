@@ -5,7 +5,7 @@ import re
 import signal
 import subprocess
 
-import psutil  # type: ignore[import-untyped]  # it ships no types
+import psutil
 import pytest
 
 from tests.cli.console import COMMAND, PATIENCE, run

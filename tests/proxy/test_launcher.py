@@ -15,7 +15,7 @@ import time
 
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]  # has no types of its own
+import psutil
 import pytest
 
 from tests.support import LOCAL_KEY, account, make_home, running_proxy, wait_for

@@ -7,7 +7,7 @@ import os
 import socket
 import time
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 import pytest
 
 from tests.proxy.rig import KEY, FakeDoor, Upstream, ask, head, once, plain, post, read_reply, serving
