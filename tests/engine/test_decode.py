@@ -13,15 +13,15 @@ from codex_manager.engine.decode import LARGEST, decoded
 TEXT = b'{"error": {"code": "insufficient_quota"}}' * 20
 RAW = zlib.compressobj(wbits=-15)
 ENCODED = {
-    "gzip": gzip.compress(TEXT),
-    "x-gzip": gzip.compress(TEXT),
+    "gzip": gzip.compress(TEXT, mtime=0),
+    "x-gzip": gzip.compress(TEXT, mtime=0),
     "deflate": zlib.compress(TEXT),
     "br": brotli.compress(TEXT),
     "zstd": zstandard.compress(TEXT),
     "identity": TEXT,
     "": TEXT,
-    " GZip ": gzip.compress(TEXT),
-    "gzip, br": brotli.compress(gzip.compress(TEXT)),
+    " GZip ": gzip.compress(TEXT, mtime=0),
+    "gzip, br": brotli.compress(gzip.compress(TEXT, mtime=0)),
     "deflate, identity": RAW.compress(TEXT) + RAW.flush(),
 }
 
