@@ -30,9 +30,11 @@ async def wire(*answers: bytes, pieces: float = 0.0, read_body: bool = True) -> 
     """Answer the n-th request with the n-th bytes (the last one again and again); `pieces` pauses between its bytes."""
     seen = Wire()
     left = list(answers or [OK])
+    writers: set[asyncio.StreamWriter] = set()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         seen.connections += 1
+        writers.add(writer)
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -61,6 +63,7 @@ async def wire(*answers: bytes, pieces: float = 0.0, read_body: bool = True) -> 
             pass
         finally:
             seen.closed += 1
+            writers.discard(writer)
             writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
@@ -69,5 +72,6 @@ async def wire(*answers: bytes, pieces: float = 0.0, read_body: bool = True) -> 
         yield seen
     finally:
         server.close()
-        server.close_clients()
+        for writer in list(writers):
+            writer.close()
         await server.wait_closed()
