@@ -17,12 +17,13 @@ from codex_manager.proxy.refusal import Refusal, refuse
 from codex_manager.proxy.strip import strip
 
 
-__all__ = ["LOCAL_PATHS", "Gate", "GateSettings"]
+__all__ = ["LOCAL_PATHS", "NO_CLIENT", "Gate", "GateSettings"]
 
 LOCAL_PATHS = frozenset({"/health", "/healthz", "/ready"})
 """Answered here, without a key."""
 
 NO_CLIENT = "-"
+"""The name of who sent no valid key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +62,7 @@ class Gate:
             return refusal
         path = path_of(incoming.target)
         if incoming.via == "base_url" and path in LOCAL_PATHS:
-            return Admission(incoming=incoming, client=NO_CLIENT, headers=strip(incoming.headers), local=True)
+            return Admission(incoming=incoming, client=client or NO_CLIENT, headers=strip(incoming.headers), local=True)
         if not path.startswith("/v1/"):
             return refuse(
                 404,

@@ -14,22 +14,26 @@ import os
 import signal
 import sys
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mitmproxy import options
 from mitmproxy.proxy.layers.http import HTTPMode
 
+from codex_manager import __version__
 from codex_manager.config.address import Address, is_wildcard
 from codex_manager.config.paths import Paths
+from codex_manager.config.presence import RunningProxy
 from codex_manager.config.schema import DEFAULT_LOCAL_KEYS
 from codex_manager.core.errors import CodexManagerError
+from codex_manager.proxy import attendance
 from codex_manager.proxy import loop as event_loop
 from codex_manager.proxy.bridge import Bridge
 from codex_manager.proxy.dispatch import LeanMaster
 from codex_manager.proxy.layer import CodexHttpLayer
 from codex_manager.proxy.listener import Listener
 from codex_manager.proxy.runtime import Runtime
+from codex_manager.vault.masterkey import VARIABLE
 from codex_manager.vault.process import harden
 
 
@@ -53,7 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _raise_file_limit()
     chosen = {"proxy.bind_addr": ("--bind", args.bind)} if args.bind is not None else {}
     try:
-        runtime = Runtime.open(Paths.locate(), os.environ, _prompt if sys.stdin.isatty() else None, options=chosen)
+        prompt = _prompt if sys.stdin.isatty() and not args.master_key_stdin else None
+        runtime = Runtime.open(Paths.locate(), _environ(args), prompt, options=chosen)
         return event_loop.run(_serve(runtime, args))
     except CodexManagerError as error:
         _say(f"error: {error}")
@@ -85,8 +90,9 @@ async def _serve(runtime: Runtime, args: argparse.Namespace) -> int:
             bound = await _listen(listener, runtime.bind)
             endpoint = _endpoint(bound[0])
             await runtime.start(bound)
-            _announce(bound[0], runtime, args)
-            await stop.asked.wait()
+            async with _attended(bound[0], args, stop):
+                _announce(bound[0], runtime, args)
+                await stop.asked.wait()
             await _drain(listener, bridge, stop)
         finally:
             listener.stop()
@@ -94,6 +100,29 @@ async def _serve(runtime: Runtime, args: argparse.Namespace) -> int:
             await listener.closed(WIND_UP_S)
             await runtime.close()
     return 128 + stop.again if stop.again else 0
+
+
+@contextlib.asynccontextmanager
+async def _attended(bound: tuple[str, int], args: argparse.Namespace, stop: "_Stop") -> AsyncIterator[None]:
+    """Be found by commands while serving, and stop after the last one if that was asked for."""
+    proxy = RunningProxy(
+        pid=os.getpid(),
+        host=bound[0],
+        port=bound[1],
+        version=__version__,
+        started=attendance.now(),
+        for_commands=args.while_used,
+    )
+    here = attendance.Attendance(Paths.locate().data_dir, proxy)
+    await here.begin()
+    watching = asyncio.create_task(here.until_unused(stop.asked.set)) if args.while_used else None
+    try:
+        yield
+    finally:
+        if watching is not None:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+        here.end()
 
 
 async def _listen(listener: Listener, address: Address) -> tuple[tuple[str, int], ...]:
@@ -179,6 +208,13 @@ def _announce(bound: tuple[str, int], runtime: Runtime, args: argparse.Namespace
     _say(f"             export OPENAI_API_KEY={shown}")
 
 
+def _environ(args: argparse.Namespace) -> Mapping[str, str]:
+    """The environment the runtime reads: this process's, and the master key if it came another way."""
+    if not args.master_key_stdin:
+        return os.environ
+    return {**os.environ, VARIABLE: sys.stdin.readline().rstrip("\n")}
+
+
 def _say(text: str) -> None:
     sys.stderr.write(f"codex-manager: {text}\n")
     sys.stderr.flush()
@@ -217,4 +253,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--verbose", "-v", action="store_true", help="say more on stderr")
     parser.add_argument("--port-file", type=Path, metavar="FILE", help="write the port there once serving")
     parser.add_argument("--ready-fd", type=int, metavar="N", help="write the port to this file descriptor once serving")
+    parser.add_argument("--while-used", action="store_true", help="end once no `codex-manager run` uses it any more")
+    parser.add_argument("--master-key-stdin", action="store_true", help="read the vault's master key from stdin")
     return parser

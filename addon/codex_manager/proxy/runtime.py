@@ -198,7 +198,11 @@ class Runtime:
             return _broken("codex-manager does not carry this request.")
         if admission.local:
             answer = local_answer(
-                incoming.method, incoming.target, self._capacity(), uptime_s=time.monotonic() - self._started_at
+                incoming.method,
+                incoming.target,
+                self._capacity(),
+                uptime_s=time.monotonic() - self._started_at,
+                client=admission.client,
             )
             return answer or _broken()
         request = Request(
