@@ -1,0 +1,52 @@
+"""The bundle: one file with the system's roots and our certificates, for clients that take one file instead of adding.
+
+Law: always the system's roots of now and every certificate of ours that is to be trusted, so a client given the bundle
+loses nothing it trusted before; replaced whole, and only when it has to change.
+"""
+
+import ssl
+
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+
+from codex_manager_certs.authority import Authority
+from codex_manager_certs.errors import AuthorityError
+from codex_manager_certs.generations import State
+from codex_manager_certs.roots import certificates_in, system_roots
+
+
+__all__ = ["write_bundle"]
+
+_NOTE = "# Made by codex-manager: the system's roots and the authority of this install. Rebuilt when either changes.\n"
+
+
+def write_bundle(authority: Authority, *, also: Path | None = None) -> Path:
+    """Bring the bundle up to date and return its path; reads 250 kB and writes nothing when it is.
+
+    `also` is a file of further roots that the user trusts, such as a company's.
+
+    Raises:
+        AuthorityError: it cannot be written, or `also` cannot be read.
+    """
+    shelf = authority.shelf
+    further = _further(also) if also is not None else []
+    if not authority.is_stale() and shelf.has(shelf.bundle_file, _content(authority.state, further)):
+        return shelf.bundle_file
+    with shelf.changing():
+        state = shelf.load() or authority.state  # what is on disk now counts, not what the caller read once
+        shelf.publish(shelf.bundle_file, _content(state, further))
+    return shelf.bundle_file
+
+
+def _content(state: State, further: list[bytes]) -> bytes:
+    ours = [certificate.public_bytes(serialization.Encoding.DER) for certificate in state.certificates]
+    every = dict.fromkeys([*ours, *system_roots(), *further])  # each once, ours first
+    return (_NOTE + "".join(ssl.DER_cert_to_PEM_cert(der) for der in every)).encode()
+
+
+def _further(path: Path) -> list[bytes]:
+    try:
+        return certificates_in(path.read_bytes())
+    except OSError as error:
+        raise AuthorityError(f"{path} cannot be read: {(error.strerror or 'unknown error').lower()}") from None
