@@ -14,6 +14,7 @@ from codex_manager_certs.authority import Authority
 from codex_manager_certs.errors import AuthorityError
 from codex_manager_certs.generations import State
 from codex_manager_certs.roots import certificates_in, system_roots
+from codex_manager_certs.shelf import Shelf
 
 
 __all__ = ["write_bundle"]
@@ -21,15 +22,15 @@ __all__ = ["write_bundle"]
 _NOTE = "# Made by codex-manager: the system's roots and the authority of this install. Rebuilt when either changes.\n"
 
 
-def write_bundle(authority: Authority, *, also: Path | None = None) -> Path:
-    """Bring the bundle up to date and return its path; reads 250 kB and writes nothing when it is.
+def write_bundle(folder: Path, authority: Authority, *, also: Path | None = None) -> Path:
+    """Bring the bundle in the authority's folder up to date and return its path; reads 250 kB and writes nothing when it is.
 
     `also` is a file of further roots that the user trusts, such as a company's.
 
     Raises:
         AuthorityError: it cannot be written, or `also` cannot be read.
     """
-    shelf = authority.shelf
+    shelf = Shelf(folder)
     further = _further(also) if also is not None else []
     if not authority.is_stale() and shelf.has(shelf.bundle_file, _content(authority.state, further)):
         return shelf.bundle_file

@@ -32,7 +32,7 @@ class Leaf:
         return self.certificate.not_valid_after_utc
 
     @property
-    def chain_pem(self) -> bytes:
+    def cert_chain_pem(self) -> bytes:
         """What a server sends: the certificate; clients have its issuer."""
         return self.certificate.public_bytes(serialization.Encoding.PEM)
 
@@ -61,6 +61,6 @@ class Leaf:
             path = Path(folder) / "leaf.pem"
             handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
             with os.fdopen(handle, "wb") as file:
-                file.write(sealed + self.chain_pem)
+                file.write(sealed + self.cert_chain_pem)
             context.load_cert_chain(path, password=password)
         return context
