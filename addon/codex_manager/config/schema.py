@@ -72,7 +72,10 @@ def _host_name(text: str) -> str:
 
 def _network(text: str) -> str:
     try:
-        return str(ipaddress.ip_network(text))
+        network = ipaddress.ip_network(text)
+        if "%" in text:  # a zone is a name of an interface
+            raise ValueError
+        return str(network)
     except ValueError:
         raise ValueError("must list networks or addresses, such as 10.0.0.0/8 or 192.168.1.5") from None
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from mitmproxy.proxy import commands
 
 from codex_manager.proxy.exchange import Exchange
+from codex_manager.proxy.tunnels import Tunnel
 
 
-__all__ = ["CodexUploadFullHook", "CodexUpstreamReadHook", "CodexUpstreamSendHook"]
+__all__ = ["CodexTunnelOpenHook", "CodexUploadFullHook", "CodexUpstreamReadHook", "CodexUpstreamSendHook"]
 
 
 @dataclass
@@ -34,3 +35,10 @@ class CodexUploadFullHook(commands.StartHook):
 
     blocking = False
     exchange: Exchange
+
+
+@dataclass
+class CodexTunnelOpenHook(commands.StartHook):
+    """Connect to where a tunnel leads; afterwards it has a server, or says why not."""
+
+    tunnel: Tunnel
