@@ -56,9 +56,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     harden()
     _raise_file_limit()
     chosen = {"proxy.bind_addr": ("--bind", args.bind)} if args.bind is not None else {}
+    environ = _environ(args)
+    if environ is None:
+        return 0
     try:
         prompt = _prompt if sys.stdin.isatty() and not args.master_key_stdin else None
-        runtime = Runtime.open(Paths.locate(), _environ(args), prompt, options=chosen)
+        runtime = Runtime.open(Paths.locate(), environ, prompt, options=chosen)
         return event_loop.run(_serve(runtime, args))
     except CodexManagerError as error:
         _say(f"error: {error}")
@@ -208,11 +211,15 @@ def _announce(bound: tuple[str, int], runtime: Runtime, args: argparse.Namespace
     _say(f"             export OPENAI_API_KEY={shown}")
 
 
-def _environ(args: argparse.Namespace) -> Mapping[str, str]:
-    """The environment the runtime reads: this process's, and the master key if it came another way."""
+def _environ(args: argparse.Namespace) -> Mapping[str, str] | None:
+    """The environment the runtime reads: this process's, and the master key if it came another way.
+
+    None when stdin ended without one: whoever started us found another proxy meanwhile.
+    """
     if not args.master_key_stdin:
         return os.environ
-    return {**os.environ, VARIABLE: sys.stdin.readline().rstrip("\n")}
+    key = sys.stdin.readline().rstrip("\n")
+    return {**os.environ, VARIABLE: key} if key else None
 
 
 def _say(text: str) -> None:

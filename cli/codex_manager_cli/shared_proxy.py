@@ -1,0 +1,163 @@
+"""The proxy a command uses: the one that runs on this home, or one started for commands and shared by them.
+
+Knows the announcement (`proxy.json`), the health endpoint and the proxy's command line. Law: a proxy is used only when
+it is alive, of this version, and has let in a key of this vault; the master key reaches a started one through its
+standard input, never by its environment or its arguments; one that was not needed ends before it has done anything.
+"""
+
+import contextlib
+import http.client
+import json
+import os
+import subprocess
+import sys
+import time
+import uuid
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from codex_manager import __version__
+from codex_manager.config import presence
+from codex_manager.config.address import Address, is_wildcard
+from codex_manager.core.secret import Secret
+from codex_manager_cli.guest_environment import MASTER_KEY_VARIABLE
+from codex_manager_cli.talk import UserError
+
+
+__all__ = ["LOG", "ProxyAt", "Waiting", "found", "lets_in"]
+
+LOG = "run-proxy.log"
+START_S = 30.0  # a cold start on a slow disk; one second is usual
+LET_IN_S = 3.0  # a running proxy takes a new key over within 2 s (docs/security.md); half a second is usual
+ANSWER_S = 2.0  # for /health of a machine under load
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyAt:
+    """Where the proxy is."""
+
+    address: Address
+    for_commands: bool
+    pid: int
+
+    @property
+    def url(self) -> str:
+        """Without a path."""
+        return f"http://{self.address}"
+
+
+def found(data_folder: Path) -> ProxyAt | None:
+    """The proxy that runs on this home, if it answers and is of this version."""
+    running = presence.running(data_folder)
+    if running is None or running.version != __version__:
+        return None
+    host = running.host
+    if is_wildcard(host):
+        host = "::1" if ":" in host else "127.0.0.1"
+    at = ProxyAt(Address(host, running.port), running.for_commands, running.pid)
+    return at if (_health(at) or {}).get("version") == __version__ else None
+
+
+def lets_in(at: ProxyAt, key: Secret, name: str) -> bool:
+    """Whether the proxy knows the key; it is given the time it needs to notice a new one."""
+    deadline = time.monotonic() + LET_IN_S
+    while True:
+        health = _health(at, key)
+        if health is None:
+            return False
+        if health.get("client") == name:
+            return True
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(0.03)
+
+
+class Waiting:
+    """A proxy that has been started and waits for the master key: its imports take longer than ours.
+
+    Mutable state: the process, until it is used or turned out.
+    """
+
+    def __init__(self, data_folder: Path, environ: Mapping[str, str], *, port: int = 0) -> None:
+        self._port_file = data_folder / "runs" / f"{uuid.uuid4().hex}.port"
+        self._log = data_folder / LOG
+        log = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+        try:
+            self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                [
+                    *(sys.executable, "-m", "codex_manager.proxy", "--bind", f"127.0.0.1:{port}"),
+                    *("--while-used", "--master-key-stdin", "--port-file", str(self._port_file)),
+                ],
+                env={name: value for name, value in environ.items() if name != MASTER_KEY_VARIABLE},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                start_new_session=True,  # the terminal's Ctrl-C is for the command
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+            )
+        finally:
+            os.close(log)
+
+    def serve(self, master_key: Secret) -> ProxyAt:
+        """Let it serve and wait until it does.
+
+        Raises:
+            UserError: it did not start; the error says what it said.
+        """
+        self._answer(f"{master_key.reveal()}\n".encode())
+        deadline = time.monotonic() + START_S
+        try:
+            while time.monotonic() < deadline:
+                with contextlib.suppress(OSError):
+                    text = self._port_file.read_text(encoding="ascii")
+                    if text.endswith("\n"):
+                        return ProxyAt(Address("127.0.0.1", int(text)), for_commands=True, pid=self._process.pid)
+                if self._process.poll() is not None:
+                    break
+                time.sleep(0.01)
+        finally:
+            self._port_file.unlink(missing_ok=True)
+        if self._process.poll() is None:
+            self._process.kill()
+        raise UserError(f"the proxy did not start: {self._said()}", hint=f"the rest is in {self._log}")
+
+    def ended(self) -> bool:
+        """Whether the process is gone."""
+        return self._process.poll() is not None
+
+    def turn_out(self) -> None:
+        """It is not needed: without a key it ends. Safe to call at any time; one that serves is left alone."""
+        self._answer(b"")
+
+    def _answer(self, data: bytes) -> None:
+        stream = self._process.stdin
+        assert stream is not None
+        with contextlib.suppress(OSError):  # it ended already: noticed by who waits for it
+            if not stream.closed:
+                stream.write(data)
+                stream.close()
+
+    def _said(self) -> str:
+        try:
+            lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            lines = []
+        errors = [line.partition("error: ")[2] for line in lines if "error: " in line]
+        return (errors or lines or [f"it ended with status {self._process.poll()}"])[-1]
+
+
+def _health(at: ProxyAt, key: Secret | None = None) -> dict[str, Any] | None:
+    """What it says of itself, and to the holder of a key whose that is; None when it does not answer."""
+    headers = {} if key is None else {"Authorization": f"Bearer {key.reveal()}"}
+    connection = http.client.HTTPConnection(at.address.host, at.address.port, timeout=ANSWER_S)
+    try:
+        connection.request("GET", "/health", headers=headers)
+        document = json.loads(connection.getresponse().read(65536))
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+    finally:
+        connection.close()
+    return document if isinstance(document, dict) else None
