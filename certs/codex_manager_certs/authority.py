@@ -7,6 +7,7 @@ then and opens it again. Every change is made under the lock, on what is then on
 """
 
 import datetime as dt
+import os
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -57,6 +58,11 @@ class Authority:
         """
         names = canonical_hosts(hosts) if hosts is not None else None
         return cls._opened(Shelf(folder), now, lambda state, now: generations.due(state, names, now))
+
+    @staticmethod
+    def exists(folder: Path) -> bool:
+        """Whether there is one, usable or not."""
+        return os.path.lexists(Shelf(folder).state_file)
 
     @classmethod
     def rotate(cls, folder: Path, *, at_once: bool = False, now: dt.datetime | None = None) -> Self:

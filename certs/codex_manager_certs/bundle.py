@@ -1,7 +1,8 @@
 """The bundle: one file with the system's roots and our certificates, for clients that take one file instead of adding.
 
-Law: always the system's roots of now and every certificate of ours that is to be trusted, so a client given the bundle
-loses nothing it trusted before; replaced whole, and only when it has to change.
+Law: always the system's roots of now, those of the file the user trusts besides, and every certificate of ours that is to
+be trusted, so a client given the bundle trusts what it trusted before; replaced whole, and only when it has to change.
+Variables of the session change nothing in it, for sessions share it; `missing_from` tells what one would lose.
 """
 
 import ssl
@@ -17,7 +18,7 @@ from codex_manager_certs.roots import certificates_in, system_roots
 from codex_manager_certs.shelf import Shelf
 
 
-__all__ = ["write_bundle"]
+__all__ = ["missing_from", "write_bundle"]
 
 _NOTE = "# Made by codex-manager: the system's roots and the authority of this install. Rebuilt when either changes.\n"
 
@@ -38,6 +39,14 @@ def write_bundle(folder: Path, authority: Authority, *, also: Path | None = None
         state = shelf.load() or authority.state  # what is on disk now counts, not what the caller read once
         shelf.publish(shelf.bundle_file, _content(state, further))
     return shelf.bundle_file
+
+
+def missing_from(bundle: Path, file: Path) -> int:
+    """How many certificates of a file the bundle lacks; none of one that cannot be read."""
+    try:
+        return len(set(certificates_in(file.read_bytes())) - set(certificates_in(bundle.read_bytes())))
+    except OSError:
+        return 0
 
 
 def _content(state: State, further: list[bytes]) -> bytes:

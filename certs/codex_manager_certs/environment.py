@@ -6,13 +6,14 @@ them gets our certificates alone. No secret is ever in one.
 
 import re
 import shlex
+import sys
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 
-__all__ = ["SHELLS", "VARIABLES", "Variable", "client_environment", "render"]
+__all__ = ["SHELLS", "VARIABLES", "Variable", "client_environment", "render", "shell_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,6 @@ VARIABLES = (
     Variable("CURL_CA_BUNDLE", "bundle", "curl, also where it is not built with OpenSSL"),
     Variable("CODEX_CA_CERTIFICATE", "bundle", "Codex CLI, before SSL_CERT_FILE"),
     Variable("NODE_EXTRA_CA_CERTS", "ca", "Node and Bun, which add it to the roots they were built with"),
-    Variable("DENO_CERT", "ca", "Deno, which adds it to its own roots"),
     Variable("NODE_USE_ENV_PROXY", "1", "Node 24 and later: take HTTPS_PROXY at all"),
 )
 """What each client reads was tried, client by client, with each variable alone (docs/certificates.md)."""
@@ -49,6 +49,14 @@ def client_environment(bundle: Path, ca: Path) -> dict[str, str]:
 def render(environment: Mapping[str, str | None], shell: str) -> str:
     """Lines that set (or, for None, unset) these variables in a shell."""
     return "".join(f"{_line(name, value, shell)}\n" for name, value in environment.items())
+
+
+def shell_of(environ: Mapping[str, str]) -> str:
+    """The shell of a session, as far as `$SHELL` tells; on Windows, where nobody sets it, PowerShell."""
+    name = re.split(r"[\\/]", environ.get("SHELL", ""))[-1]
+    if name.startswith("fish"):
+        return "fish"
+    return "powershell" if name.startswith("pwsh") or (sys.platform == "win32" and not name) else "sh"
 
 
 def _line(name: str, value: str | None, shell: str) -> str:
