@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 __all__ = ["TICK_S", "run"]
 
-TICK_S = 1.0  # how often `tick` is called while the command runs
+TICK_S = 0.25  # how often `tick` is called while the command runs
 SI_KERNEL = 0x80  # asm-generic/siginfo.h: sent by the kernel, as the terminal's keys are, and to the whole group
 
 

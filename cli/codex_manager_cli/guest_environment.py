@@ -21,6 +21,7 @@ SETTINGS_PREFIX = "CODEX_MANAGER__"
 OWN_ACCOUNT = ("OPENAI_ORG_ID", "OPENAI_PROJECT_ID", "OPENAI_ORGANIZATION", "OPENAI_PROJECT")
 """They name the user's own account, and OpenAI refuses another account's key together with them."""
 BASE_URL = ("OPENAI_BASE_URL", "OPENAI_API_BASE")
+OPENAI_URL = "https://api.openai.com/v1"
 HTTPS_PROXY = ("HTTPS_PROXY", "https_proxy")
 NO_PROXY = ("NO_PROXY", "no_proxy")
 
@@ -50,7 +51,7 @@ def changes(environ: Mapping[str, str], leading: Leading) -> dict[str, str | Non
         if leading.codex:
             made["CODEX_API_KEY"] = leading.key.reveal()
     else:
-        made |= dict.fromkeys(BASE_URL)
+        made |= dict.fromkeys(BASE_URL, OPENAI_URL)  # what a script may read, and what goes through the proxy
         made |= dict.fromkeys(HTTPS_PROXY, leading.url)
         made["CODEX_API_KEY"] = leading.key.reveal()
         made |= leading.trust

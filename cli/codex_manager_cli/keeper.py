@@ -4,14 +4,16 @@ Law: the port stays the one the command was told. A proxy the user started is th
 commands sees it first starts the new one, the others find it; one that dies again and again is let go.
 """
 
-from collections.abc import Mapping
+import time
+
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from codex_manager.config import presence, storage
-from codex_manager.config.errors import ConfigError
+from codex_manager.core.errors import CodexManagerError
 from codex_manager.core.secret import Secret
-from codex_manager_cli.shared_proxy import ProxyAt, Waiting, found
-from codex_manager_cli.talk import UserError, say, warn
+from codex_manager_cli.shared_proxy import START_S, ProxyAt, Waiting, found
+from codex_manager_cli.talk import say, warn
 
 
 __all__ = ["REVIVALS", "Keeper"]
@@ -20,30 +22,56 @@ REVIVALS = 5  # a proxy that dies as often under one command has a reason that a
 
 
 class Keeper:
-    """Mutable state: the proxy as last seen, the process if it is ours, and how often it was started again."""
+    """Mutable state: the proxy as last seen, the process while it starts, and how often it was started again."""
 
-    def __init__(self, data_folder: Path, environ: Mapping[str, str], proxy: ProxyAt, master_key: Secret) -> None:
+    def __init__(
+        self,
+        data_folder: Path,
+        environ: Mapping[str, str],
+        proxy: ProxyAt,
+        master_key: Secret,
+        *,
+        starting: Waiting | None = None,
+        started: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`starting` is the proxy while it does not serve yet; `started` is called once it does, or never will."""
         self._folder = data_folder
         self._environ = environ
         self._proxy = proxy
         self._master_key = master_key
         self._revivals = 0
         self._given_up = False
+        self._starting = starting
+        self._started = started
 
     def look(self) -> None:
-        """Called about once a second while the command runs."""
-        if self._given_up or self._alive():
-            return
-        if not self._proxy.for_commands:
-            self._given_up = True
-            warn("the proxy this command uses has ended; start it again with `codex-manager proxy`")
+        """Called several times a second while the command runs."""
+        if self._given_up:
             return
         try:
-            with storage.exclusive(self._folder / "proxy.start"):
-                self._revive()
-        except (ConfigError, UserError, OSError) as error:
-            self._given_up = True
-            warn(f"the proxy this command uses has ended and could not be started again: {error}")
+            self._look()
+        except (CodexManagerError, OSError) as error:
+            self._give_up(f"the proxy this command uses has ended and could not be started again: {error}")
+
+    def _look(self) -> None:
+        if self._starting is not None:
+            if self._starting.serves():
+                self._starting = None
+                self._started()
+            return
+        if self._alive():
+            return
+        if not self._proxy.for_commands:
+            self._give_up("the proxy this command uses has ended; start it again with `codex-manager proxy`")
+            return
+        with storage.exclusive(self._folder / "proxy.start"):
+            self._revive()
+
+    def _give_up(self, sentence: str) -> None:
+        self._given_up = True
+        self._starting = None
+        self._started()
+        warn(sentence)
 
     def _alive(self) -> bool:
         running = presence.running(self._folder)
@@ -56,8 +84,11 @@ class Keeper:
             return
         self._revivals += 1
         if self._revivals > REVIVALS:
-            self._given_up = True
-            warn(f"the proxy this command uses has ended {REVIVALS} times and is not started again")
+            self._give_up(f"the proxy this command uses has ended {REVIVALS} times and is not started again")
             return
-        self._proxy = Waiting(self._folder, self._environ, port=self._proxy.address.port).serve(self._master_key)
+        waiting = Waiting(self._folder, self._environ, port=self._proxy.address.port)
+        self._proxy = waiting.serve(self._master_key)
+        deadline = time.monotonic() + START_S
+        while not waiting.serves() and time.monotonic() < deadline:
+            time.sleep(0.02)
         say("the proxy this command uses had ended and was started again")

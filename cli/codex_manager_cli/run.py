@@ -59,24 +59,26 @@ def run(*, via: Literal["base-url", "proxy", "auto"], name: str | None, command:
         tenant = tenancy.enter(paths.data_dir)
         stack.callback(tenant.leave, cleared=True)
         running = found(paths.data_dir)
-        waiting = None if running is not None else Waiting(paths.data_dir, os.environ)
-        if waiting is not None:
-            stack.callback(waiting.turn_out)
+        waiting = _waiting(paths, stack) if running is None else None
         master_key, vault = session.proven(paths.vault_file, Vault.open)
         stack.enter_context(vault)
         _clear_remains(vault, paths.data_dir)
         key, secret = command_key.issue(vault, tenant, name or choice.name)
         stack.callback(command_key.revoke, vault, tenant, key)
-        with storage.exclusive(paths.data_dir / "proxy.start", patience_s=60.0):  # one starts, the others use it
-            running = running or found(paths.data_dir)
-            if running is not None and not lets_in(running, secret, key.name):
-                running = None
-            if running is None:
-                waiting = waiting or Waiting(paths.data_dir, os.environ)
-                running = waiting.serve(master_key)
-            elif waiting is not None:
+        starting = stack.enter_context(ExitStack())  # one starts, the others wait and use it
+        starting.enter_context(storage.exclusive(paths.data_dir / "proxy.start", patience_s=60.0))
+        running = running or found(paths.data_dir)
+        if running is not None and not lets_in(running, secret, key.name):
+            running = None
+        if running is None:
+            waiting = waiting or _waiting(paths, stack)
+            running = waiting.serve(master_key)
+            keeper = Keeper(paths.data_dir, os.environ, running, master_key, starting=waiting, started=starting.close)
+        else:
+            if waiting is not None:
                 waiting.turn_out()
-        keeper = Keeper(paths.data_dir, os.environ, running, master_key)
+            starting.close()
+            keeper = Keeper(paths.data_dir, os.environ, running, master_key)
         lead = leading(paths, choice, running.url, secret)
         environ = _environment(vault, master_key, lead)
         words = choice.with_base_url(f"{running.url}/v1")
@@ -95,6 +97,12 @@ def _executable(word: str) -> str:
     if os.sep in word and Path(word).exists():
         raise UserError(f"{word}: not a program that can be executed", exit_code=NOT_EXECUTABLE)
     raise UserError(f"{word}: command not found", exit_code=NOT_FOUND)
+
+
+def _waiting(paths: Paths, stack: ExitStack) -> Waiting:
+    waiting = Waiting(paths.data_dir, os.environ)
+    stack.callback(waiting.turn_out)
+    return waiting
 
 
 def _clear_remains(vault: Vault, data_folder: Path) -> None:

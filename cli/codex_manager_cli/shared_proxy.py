@@ -9,6 +9,7 @@ import contextlib
 import http.client
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -27,11 +28,12 @@ from codex_manager_cli.guest_environment import MASTER_KEY_VARIABLE
 from codex_manager_cli.talk import UserError
 
 
-__all__ = ["LOG", "ProxyAt", "Waiting", "found", "lets_in"]
+__all__ = ["LOG", "START_S", "ProxyAt", "Waiting", "found", "lets_in"]
 
 LOG = "run-proxy.log"
 START_S = 30.0  # a cold start on a slow disk; one second is usual
 LET_IN_S = 3.0  # a running proxy takes a new key over within 2 s (docs/security.md); half a second is usual
+HANDS_OVER = os.name != "nt"  # whether a socket can be handed to a process that is started
 ANSWER_S = 2.0  # for /health of a machine under load
 
 
@@ -78,59 +80,77 @@ def lets_in(at: ProxyAt, key: Secret, name: str) -> bool:
 class Waiting:
     """A proxy that has been started and waits for the master key: its imports take longer than ours.
 
-    Mutable state: the process, until it is used or turned out.
+    Its socket listens before it is there, so a command may start at once: what it sends is answered as soon as
+    the proxy is up. Mutable state: the process, until it is used or turned out.
     """
 
     def __init__(self, data_folder: Path, environ: Mapping[str, str], *, port: int = 0) -> None:
         self._port_file = data_folder / "runs" / f"{uuid.uuid4().hex}.port"
         self._log = data_folder / LOG
+        self._served = False
+        listening = socket.create_server(("127.0.0.1", port), backlog=128)
+        self._address = Address(*listening.getsockname())
+        passed = [listening.fileno()] if HANDS_OVER else []
+        if not HANDS_OVER:
+            listening.close()
         log = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
         try:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
                 [
-                    *(sys.executable, "-m", "codex_manager.proxy", "--bind", f"127.0.0.1:{port}"),
+                    *(sys.executable, "-m", "codex_manager.proxy", "--bind", str(self._address)),
+                    *(f"--listen-fd={descriptor}" for descriptor in passed),
                     *("--while-used", "--master-key-stdin", "--port-file", str(self._port_file)),
                 ],
                 env={name: value for name, value in environ.items() if name != MASTER_KEY_VARIABLE},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
+                pass_fds=passed,
                 start_new_session=True,  # the terminal's Ctrl-C is for the command
                 creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
             )
         finally:
             os.close(log)
+            listening.close()  # it is the proxy's alone: when that dies, clients are told at once
 
     def serve(self, master_key: Secret) -> ProxyAt:
-        """Let it serve and wait until it does.
+        """Let it serve; where that is, possibly before it does (`serves` tells).
 
         Raises:
             UserError: it did not start; the error says what it said.
         """
         self._answer(f"{master_key.reveal()}\n".encode())
         deadline = time.monotonic() + START_S
-        try:
-            while time.monotonic() < deadline:
-                with contextlib.suppress(OSError):
-                    text = self._port_file.read_text(encoding="ascii")
-                    if text.endswith("\n"):
-                        return ProxyAt(Address("127.0.0.1", int(text)), for_commands=True, pid=self._process.pid)
-                if self._process.poll() is not None:
-                    break
-                time.sleep(0.01)
-        finally:
-            self._port_file.unlink(missing_ok=True)
-        if self._process.poll() is None:
-            self._process.kill()
-        raise UserError(f"the proxy did not start: {self._said()}", hint=f"the rest is in {self._log}")
+        while not (HANDS_OVER or self.serves()):
+            if time.monotonic() >= deadline:
+                self.turn_out()
+                raise self._failed()
+            time.sleep(0.01)
+        return ProxyAt(self._address, for_commands=True, pid=self._process.pid)
 
-    def ended(self) -> bool:
-        """Whether the process is gone."""
-        return self._process.poll() is not None
+    def serves(self) -> bool:
+        """Whether it serves by now.
+
+        Raises:
+            UserError: it never will; the error says what it said.
+        """
+        if self._port_file.exists():
+            self._port_file.unlink(missing_ok=True)
+            self._served = True
+        elif not self._served and self._process.poll() is not None:
+            raise self._failed()
+        return self._served
+
+    def _failed(self) -> UserError:
+        return UserError(f"the proxy did not start: {self._said()}", hint=f"the rest is in {self._log}")
 
     def turn_out(self) -> None:
-        """It is not needed: without a key it ends. Safe to call at any time; one that serves is left alone."""
-        self._answer(b"")
+        """It is not needed. Safe to call at any time; one that serves is left alone."""
+        self._answer(b"")  # without a key it ends
+        if not self._served and not self._port_file.exists():
+            self._process.kill()  # nobody could have found it, and it has nothing to finish
+            self._process.wait()
+        self._port_file.unlink(missing_ok=True)
 
     def _answer(self, data: bytes) -> None:
         stream = self._process.stdin

@@ -12,6 +12,7 @@ import getpass
 import logging
 import os
 import signal
+import socket
 import sys
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -90,7 +91,10 @@ async def _serve(runtime: Runtime, args: argparse.Namespace) -> int:
         listener = Listener(master, lambda context: CodexHttpLayer(context, HTTPMode.regular, bridge))
         master.addons.add(listener, bridge)
         try:
-            bound = await _listen(listener, runtime.bind)
+            if args.listen_fd is not None:
+                bound = await listener.listen_on(socket.socket(fileno=args.listen_fd))
+            else:
+                bound = await _listen(listener, runtime.bind)
             endpoint = _endpoint(bound[0])
             await runtime.start(bound)
             async with _attended(bound[0], args, stop):
@@ -260,6 +264,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--verbose", "-v", action="store_true", help="say more on stderr")
     parser.add_argument("--port-file", type=Path, metavar="FILE", help="write the port there once serving")
     parser.add_argument("--ready-fd", type=int, metavar="N", help="write the port to this file descriptor once serving")
+    parser.add_argument(
+        "--listen-fd", type=int, metavar="N", help="accept on this file descriptor, a socket that listens already"
+    )
     parser.add_argument("--while-used", action="store_true", help="end once no `codex-manager run` uses it any more")
     parser.add_argument("--master-key-stdin", action="store_true", help="read the vault's master key from stdin")
     return parser

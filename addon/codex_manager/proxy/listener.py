@@ -6,6 +6,7 @@ connections. Knows sockets and mitmproxy's handler. Law: always binds to a named
 """
 
 import asyncio
+import socket
 
 from collections.abc import Callable
 from typing import Any
@@ -64,6 +65,15 @@ class Listener(Proxyserver):
             OSError: the address is taken or not ours.
         """
         self._server = await asyncio.start_server(self._serve, host, port, backlog=BACKLOG)
+        return self._bound()
+
+    async def listen_on(self, sock: socket.socket) -> tuple[tuple[str, int], ...]:
+        """Accept on a socket that whoever started us has bound; the addresses that are bound."""
+        self._server = await asyncio.start_server(self._serve, sock=sock, backlog=BACKLOG)
+        return self._bound()
+
+    def _bound(self) -> tuple[tuple[str, int], ...]:
+        assert self._server is not None
         return tuple((name[0], name[1]) for sock in self._server.sockets for name in [sock.getsockname()])
 
     def stop(self) -> None:
