@@ -12,12 +12,14 @@ import logging
 import random as randomness
 
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import Enum
 from typing import Final
 
 from codex_manager.core import marks
 from codex_manager.core.account import Account
 from codex_manager.core.budget import RetryBudget
+from codex_manager.core.client_secrets import ClientSecrets
 from codex_manager.core.cooling import Phase
 from codex_manager.core.failure import FailureClass
 from codex_manager.core.hints import Hint, cooling_hint, headroom
@@ -28,6 +30,7 @@ from codex_manager.engine.broken import Broken
 from codex_manager.engine.carry import Carriage
 from codex_manager.engine.clock import Clock, SystemClock
 from codex_manager.engine.delivery import bad_request, delivered, internal_error, own_answer, verbatim
+from codex_manager.engine.ephemeral import carry_ephemeral, learning
 from codex_manager.engine.identity import UnsendableError, Way, lower_headers, way_to
 from codex_manager.engine.kept import KeptError
 from codex_manager.engine.messages import Answer, Request
@@ -42,11 +45,15 @@ from codex_manager.engine.transport import (
     UpstreamAnswer,
 )
 from codex_manager.engine.waiting import WaitingRoom
+from codex_manager.engine.websocket import open_session
 
 
 __all__ = ["UNCHANGED", "Engine", "Unchanged"]
 
 log = logging.getLogger(__name__)
+
+HANDSHAKE_S = 30.0
+"""A WebSocket's handshake is answered at once: no model works on it. Edges allow about as much."""
 
 
 class Unchanged(Enum):
@@ -73,6 +80,7 @@ class Engine:
         self.clock: Clock = clock or SystemClock()
         self.random = random or randomness.Random()
         self.state = State()
+        self.client_secrets = ClientSecrets()
         self.budget = RetryBudget()
         self.waiting = WaitingRoom(self.clock)
         self.recheck = Recheck(self)
@@ -96,7 +104,12 @@ class Engine:
         if not self.candidates:
             return own_answer(explain.no_accounts())
         try:
-            return await Carriage(self, request).run()
+            if request.ephemeral is not None:
+                return await carry_ephemeral(self, request)
+            if request.websocket:
+                return await open_session(self, request)
+            answer = await Carriage(self, request).run()
+            return learning(answer, request, self.client_secrets, self.clock.monotonic())
         except Exception:
             log.exception("a request could not be carried")
             return own_answer(internal_error())
@@ -148,7 +161,10 @@ class Engine:
         way = self._ways.get(account_id)
         if way is None:
             raise UnsendableError("the account was removed")
-        return await self._transport.send(way.request(request), self._timeouts, fresh=fresh)
+        timeouts = self._timeouts
+        if request.websocket:
+            timeouts = replace(timeouts, header=min(timeouts.header, HANDSHAKE_S))
+        return await self._transport.send(way.request(request), timeouts, fresh=fresh)
 
     def end(self, lease: Lease) -> None:
         """An attempt is over."""
