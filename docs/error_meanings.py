@@ -16,9 +16,20 @@ _MEND = "Mend the client, or whatever stands between it and the proxy; no SDK se
 MEANINGS: dict[str, Meaning] = {
     "account_conflict": Meaning("One request names things that belong to two different accounts."),
     "ambiguous_framing": Meaning("The request does not say clearly where its body ends.", _MEND),
+    "destination_forbidden": Meaning(
+        "A tunnel may not lead there: this machine and its surroundings, a cloud's metadata service, this proxy itself; or"
+        " tunnels are switched off.",
+        "`forward.allow_private` lists networks that are wanted; `forward.tunnel` and `forward.plain_http` switch.",
+    ),
+    "destination_unreachable": Meaning(
+        "The host a tunnel, or a request that is not ours, should go to cannot be reached.",
+        "Look at the host's name, and at the network.",
+        (502, 504),
+    ),
     "duplicate_header": Meaning("A header that may come once came twice, such as `Authorization`.", _MEND),
     "forward_proxy_not_supported": Meaning(
-        "A client uses the listener as `HTTPS_PROXY`.", "Set `OPENAI_BASE_URL` instead."
+        "A client uses the listener as `HTTPS_PROXY`, which `forward.enabled: false` forbids.",
+        "Set `OPENAI_BASE_URL` instead.",
     ),
     "host_missing": Meaning("The request has no `Host` header.", _MEND),
     "host_not_allowed": Meaning(
@@ -48,6 +59,10 @@ MEANINGS: dict[str, Meaning] = {
         "`/ready` only: no account can serve at the moment.", "`codex-manager list` shows the accounts."
     ),
     "origin_not_allowed": Meaning("The request comes from a web page.", "Call the proxy from a program."),
+    "proxy_authentication_required": Meaning(
+        "A client on another machine wants a tunnel and shows no local key.",
+        "`HTTPS_PROXY=http://codex-manager:KEY@HOST:PORT`.",
+    ),
     "rate_limit_exceeded": Meaning(
         "Every account that could serve is rate limited; the headers and the message say for how long.",
         "Wait that long (SDKs do by themselves), or add an account.",

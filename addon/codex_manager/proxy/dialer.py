@@ -82,6 +82,11 @@ class Dialer:
         self._settings = settings
         self._look_up = look_up
 
+    @property
+    def through_proxy(self) -> bool:
+        """A company's proxy makes the connections."""
+        return self._settings().proxy is not None
+
     async def dial(self, destination: Destination) -> Line:
         """A connection to the destination.
 

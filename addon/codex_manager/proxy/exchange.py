@@ -57,6 +57,8 @@ class Exchange:
         self.sent_at = 0.0
         self.progress: asyncio.Event | None = None
         """To be set whenever a multiplexed client may have made room."""
+        self.stream_id: int | None = None
+        """Which of the streams that share the client's connection; None for a connection of its own."""
         self._backlog: Callable[[], int] | None = None
         self.on_close: Callable[[Exchange], None] = _ignore
         self._door = door
@@ -72,9 +74,10 @@ class Exchange:
         self._admission = admission
         self._body = body
 
-    def multiplexed(self, backlog: Callable[[], int]) -> None:
+    def multiplexed(self, backlog: Callable[[], int], stream_id: int) -> None:
         """The client shares its connection between streams: `backlog` says how much this one has not taken yet."""
         self._backlog = backlog
+        self.stream_id = stream_id
         self.progress = asyncio.Event()
 
     async def send(self) -> None:

@@ -88,12 +88,26 @@ class Gate:
         return Admission(incoming=incoming, client=client, headers=strip(incoming.headers))
 
     def _unknown_key(self, incoming: Incoming) -> Refusal:
+        if incoming.via == "forward":
+            return self._unknown_forward_key(incoming)
         carried = b"".join(values(incoming, b"authorization")).lower() not in {b"", b"bearer"}
         message = (
             "The request carries a key that is not a local key of this proxy, and it was not passed on:"
             f" {self._advice}. Keys of OpenAI accounts belong in the vault (`codex-manager add`)."
             if carried
             else f"The request has no `Authorization: Bearer` key: {self._advice}."
+        )
+        return refuse(401, INVALID_API_KEY, message, headers=((b"WWW-Authenticate", b"Bearer"),))
+
+    def _unknown_forward_key(self, incoming: Incoming) -> Refusal:
+        """The tool knows nothing of us: it is told which variable to set, and how to be let through instead."""
+        key = self.settings.public_key or "your local key (`codex-manager config get proxy.api_key`)"
+        carried = b"".join(values(incoming, b"authorization")).lower() not in {b"", b"bearer"}
+        what = "a key that is not a local key of codex-manager" if carried else "no `Authorization: Bearer` key"
+        message = (
+            f"The request carries {what}, and HTTPS_PROXY leads it through codex-manager, so it was not passed on: set"
+            f" OPENAI_API_KEY (CODEX_API_KEY for Codex) to {key}, or start the tool with `codex-manager run -- ...`. To let"
+            " keys of OpenAI through untouched, set proxy.foreign_keys to pass."
         )
         return refuse(401, INVALID_API_KEY, message, headers=((b"WWW-Authenticate", b"Bearer"),))
 

@@ -155,6 +155,12 @@ class CodexHttp1Server(Http1Server):
             if self.buf:
                 yield from self.state(events.DataReceived(self.conn, b""))
 
+    def take_rest(self) -> bytes:
+        """What the client sent after its request; superfluous empty lines after CONNECT are eaten, as mitmproxy does."""
+        rest = bytes(self.buf.maybe_extract_at_most(len(self.buf)) or b"").lstrip(b"\r\n")
+        self.buf = HeadBuffer()
+        return rest
+
     def done(self, event: events.Event) -> layer.CommandGenerator[None]:
         """Whatever still comes after the end is ignored."""
         self.buf = HeadBuffer()

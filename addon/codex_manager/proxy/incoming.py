@@ -36,6 +36,8 @@ class Incoming:
     """Host or :authority as the client sent it, with its port if it named one; empty when there was none."""
     content_length: int | None = None
     chunked: bool = False
+    destination: tuple[str, int] | None = None
+    """Where CONNECT, or an absolute-form target, says it goes; None by base URL."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,8 +52,10 @@ class Admission:
     local: bool = False
     """One of our own endpoints answers; nothing goes upstream."""
     foreign: bool = False
-    """Forward mode with `foreign_keys: pass` and a key that is not ours: the request goes on as it came, with its own
-    Authorization, over the bridge's own connection. `carry` refuses it."""
+    """Not ours: a key of the client's own under `foreign_keys: pass`, or another host in plain HTTP. The request goes on
+    as it came, with its own Authorization."""
+    passage: tuple[str, str, int] | None = None
+    """Where a foreign one goes: scheme, host, port. Without it `carry` refuses: inside mitmdump, mitmproxy carries them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,10 +30,15 @@ from codex_manager.core.errors import CodexManagerError
 from codex_manager.proxy import attendance
 from codex_manager.proxy import loop as event_loop
 from codex_manager.proxy.bridge import Bridge
+from codex_manager.proxy.dialer import Dialer
 from codex_manager.proxy.dispatch import LeanMaster
+from codex_manager.proxy.forward import Forward
+from codex_manager.proxy.interception import Interception
 from codex_manager.proxy.layer import CodexHttpLayer
 from codex_manager.proxy.listener import Listener
+from codex_manager.proxy.notices import Drain
 from codex_manager.proxy.runtime import Runtime
+from codex_manager.proxy.tunnels import Tunnels
 from codex_manager.vault.masterkey import VARIABLE
 from codex_manager.vault.process import harden
 
@@ -80,16 +85,20 @@ async def _serve(runtime: Runtime, args: argparse.Namespace) -> int:
     with stop.on_signals(loop):
         master = LeanMaster(options.Options())
         endpoint = ""
+        dialer = Dialer(lambda: runtime.forward.dial)
+        tunnels = Tunnels(dialer, lambda: listener.connections)
+        interception = Interception(Paths.locate().authority_dir, lambda: runtime.forward.hosts)
         bridge = Bridge(
             runtime,
             connections=lambda: listener.connections,
             hears=master.addons.hears,
             routed=frozenset,
             forward=False,
+            forwarder=Forward(lambda: runtime.forward, runtime.knows_key, lambda: endpoint),
             endpoint=lambda: endpoint,
         )
         listener = Listener(master, lambda context: CodexHttpLayer(context, HTTPMode.regular, bridge))
-        master.addons.add(listener, bridge)
+        master.addons.add(listener, bridge, tunnels, interception)
         try:
             if args.listen_fd is not None:
                 bound = await listener.listen_on(socket.socket(fileno=args.listen_fd))
@@ -97,10 +106,10 @@ async def _serve(runtime: Runtime, args: argparse.Namespace) -> int:
                 bound = await _listen(listener, runtime.bind)
             endpoint = _endpoint(bound[0])
             await runtime.start(bound)
-            async with _attended(bound[0], args, stop):
+            async with interception.kept(), _attended(bound[0], args, stop):
                 _announce(bound[0], runtime, args)
                 await stop.asked.wait()
-            await _drain(listener, bridge, stop)
+            await _drain(listener, bridge, tunnels, stop)
         finally:
             listener.stop()
             listener.drop(lambda _: False)
@@ -150,17 +159,18 @@ async def _listen(listener: Listener, address: Address) -> tuple[tuple[str, int]
         ) from error
 
 
-async def _drain(listener: Listener, bridge: Bridge, stop: "_Stop") -> None:
-    """Let what is under way finish; connections that only wait are closed at once."""
+async def _drain(listener: Listener, bridge: Bridge, tunnels: Tunnels, stop: "_Stop") -> None:
+    """Let what is under way finish; connections that only wait, and quiet tunnels, are closed at once."""
     listener.stop()
     bridge.draining = True
-    listener.drop(bridge.busy_clients().__contains__)
+    await listener.tell(Drain())
+    listener.drop((bridge.busy_clients() | tunnels.busy_clients()).__contains__)
     if bridge.running:
         count = len(bridge.running)
         _say(f"finishing {count} request{'' if count == 1 else 's'}, {DRAIN_S:.0f} s at most; again to stop at once")
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(DRAIN_S):
-            while bridge.running and not stop.now.is_set():
+            while (bridge.running or tunnels.busy_clients()) and not stop.now.is_set():
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.now.wait(), 0.05)
 
@@ -213,6 +223,8 @@ def _announce(bound: tuple[str, int], runtime: Runtime, args: argparse.Namespace
         key if key in DEFAULT_LOCAL_KEYS else "$(codex-manager config get proxy.api_key)"
     )  # the defaults are no secret
     _say(f"             export OPENAI_API_KEY={shown}")
+    if runtime.forward.enabled:
+        _say("for tools without such settings: codex-manager run -- COMMAND, or HTTPS_PROXY as `codex-manager env` says")
 
 
 def _environ(args: argparse.Namespace) -> Mapping[str, str] | None:

@@ -18,6 +18,7 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.mode_servers import ProxyConnectionHandler
 
 from codex_manager.proxy.dispatch import LeanMaster
+from codex_manager.proxy.notices import Notice
 
 
 __all__ = ["Listener"]
@@ -90,6 +91,11 @@ class Listener(Proxyserver):
                 continue
             io = handler.transports.get(handler.client)
             (io.handler if io is not None and io.handler is not None else task).cancel()
+
+    async def tell(self, notice: Notice) -> None:
+        """Hand a notice to the layers of every connection."""
+        for handler in list(self.connections.values()):
+            await handler.server_event(notice)
 
     async def closed(self, patience: float) -> None:
         """Wait until every connection has been wound up."""

@@ -62,7 +62,7 @@ class ReplyStream(HttpStream):
         self.exchange = exchange = self.host.exchange(self.context)
         if (backlog := self.backlog) is not None:
             stream_id = self.stream_id
-            exchange.multiplexed(lambda: backlog(stream_id))
+            exchange.multiplexed(lambda: backlog(stream_id), stream_id)
         return exchange
 
     def hook(self, hook: commands.StartHook) -> layer.CommandGenerator[bool]:
@@ -195,6 +195,14 @@ class ReplyStream(HttpStream):
             self.host.reset(self.context)  # the end of the connection is the end of such a body: only a reset tells
         yield DropStream(self.stream_id)
         yield SendHttp(ResponseProtocolError(self.stream_id, CUT, ErrorCode.GENERIC_SERVER_ERROR), self.context.client)
+
+    def stop_listening(self) -> layer.CommandGenerator[None]:
+        """The client goes on sending a body that nobody wants."""
+        if self.backlog is None:
+            yield commands.CloseConnection(self.context.client)
+            return
+        yield DropStream(self.stream_id)  # over HTTP/2 there are other streams on the connection
+        yield SendHttp(ResponseProtocolError(self.stream_id, "", ErrorCode.CANCEL), self.context.client)
 
     def left(self, message: str) -> layer.CommandGenerator[None]:
         """The client is gone; tell whoever watches the flow."""
