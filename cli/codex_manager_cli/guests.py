@@ -47,8 +47,8 @@ class Guest:
     """Follows "because"."""
     by_argument: Callable[[str], tuple[str, ...]] | None = None
     """The arguments that tell it the base URL, when no variable does."""
-    taken_by: tuple[str, ...] = ()
-    """Words in its arguments by which the user has chosen a provider already."""
+    taken_by: str = "(?!)"
+    """How a word of its arguments begins by which the user has chosen a provider already (a pattern)."""
     proxy_caveat: str = ""
     """What does not work through a proxy."""
 
@@ -77,7 +77,7 @@ GUESTS: Mapping[str, Guest] = {
         "base-url",
         "Codex ignores OPENAI_BASE_URL and takes the provider from its command line",
         by_argument=_codex,
-        taken_by=("model_provider", "model_providers", "openai_base_url", "--oss", "--local-provider"),
+        taken_by=r"(?:-c|--config=)?(?:model_providers?(?:\.[\w.-]+)?|openai_base_url)=|--oss\Z|--local-provider\b",
         proxy_caveat="Codex's own screen asks for a sign-in unless it has one; `codex exec` does not",
     ),
     "opencode": Guest("base-url", "OpenCode reads OPENAI_BASE_URL"),
@@ -132,13 +132,13 @@ def choose(command: Sequence[str], via: Literal["base-url", "proxy", "auto"]) ->
     why = guest.why if via == "auto" else "--via says so"
     by_argument = guest.by_argument
     if by_argument is not None and way == "base-url":
-        given = [word for word in words if any(word.startswith(sign) or f"={sign}" in word for sign in guest.taken_by)]
+        given = [word for word in words if re.match(guest.taken_by, word)]
         if found.place is None or given:
             by_argument = None
             if via == "auto":
                 way = "proxy"
                 why = (
-                    f"its command line chooses a provider already ({given[0].partition('=')[0]})"
+                    "its command line chooses a provider already"
                     if given
                     else "inside a shell command it cannot be given a provider"
                 )
