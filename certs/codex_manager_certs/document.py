@@ -7,10 +7,12 @@ no sentence holds a key.
 
 import datetime as dt
 import json
+import warnings
 
 from typing import Any, Never
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -26,6 +28,12 @@ LONGEST = 256 * 1024
 """Bytes; an authority with its key is 1.5 kB, more for many hosts."""
 _VERSION = 1
 _NOTE = "Private keys of this install's certificate authority (codex-manager certs). Never share this file."
+
+
+_UNUSABLE = (
+    ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion,
+)  # fmt: skip
+"""What cryptography raises about a certificate, found by flipping every bit of one."""
 
 
 class _DamageError(Exception):
@@ -98,7 +106,7 @@ def _issuer_in(entry: Any, what: str) -> Issuer:
     certificate = _certificate(entry, what)
     try:
         key = serialization.load_pem_private_key(_text(entry, "key", what), password=None)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, UnsupportedAlgorithm):
         _damaged(f"the key of {what} cannot be read")
     if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != certificate.public_key():
         _damaged(f"key and certificate of {what} do not belong together")
@@ -114,10 +122,12 @@ def _certificate(entry: Any, what: str) -> x509.Certificate:
     if not isinstance(entry, dict):
         _damaged(f"{what} is missing")
     try:
-        certificate = x509.load_pem_x509_certificate(_text(entry, "certificate", what))
+        with warnings.catch_warnings(action="ignore"):  # about oddities; the signature below says enough
+            certificate = x509.load_pem_x509_certificate(_text(entry, "certificate", what))
+        certificate.verify_directly_issued_by(certificate)  # parts are parsed late: a good signature vouches for all
         organization = certificate.subject.get_attributes_for_oid(x509.NameOID.ORGANIZATION_NAME)
         permitted_hosts(certificate)
-    except (ValueError, x509.DuplicateExtension):
+    except _UNUSABLE:
         _damaged(f"the certificate of {what} cannot be used")
     if [name.value for name in organization] != [MARK]:
         _damaged(f"the certificate of {what} was not made by codex-manager")

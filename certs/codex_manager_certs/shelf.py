@@ -35,7 +35,7 @@ class Shelf:
         """
         try:
             files.check_private(self.state_file)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise AuthorityError(f"{self.state_file} cannot be read: {(error.strerror or 'error').lower()}") from None
