@@ -91,12 +91,12 @@ def parse_destination(authority: bytes) -> Destination:
     if not 1 <= port <= 65535:
         raise BadDestinationError("CONNECT needs a port from 1 to 65535")
     host = found["host"].lower()
-    host = str(_address(host[1:-1])) if host.startswith("[") else host.removesuffix(".")
+    host = str(_address(host[1:-1])) if host.startswith("[") else host
     try:
         check_host(host)  # canonical addresses and names; not 0x7f.1, 2130706433 and their like
     except ValueError:
         raise BadDestinationError("CONNECT needs a host name, or an IP address in its usual form") from None
-    return Destination(host, port)
+    return Destination(host.removesuffix("."), port)
 
 
 def _address(text: str) -> IPAddress:
