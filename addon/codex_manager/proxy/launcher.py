@@ -101,11 +101,13 @@ async def _serve(runtime: Runtime, args: argparse.Namespace) -> int:
         master.addons.add(listener, bridge, tunnels, interception)
         try:
             if args.listen_fd is not None:
-                bound = await listener.listen_on(socket.socket(fileno=args.listen_fd))
+                handed = socket.socket(fileno=args.listen_fd)
+                await runtime.start([handed.getsockname()[:2]])  # first: clients may be waiting already
+                bound = await listener.listen_on(handed)
             else:
                 bound = await _listen(listener, runtime.bind)
+                await runtime.start(bound)
             endpoint = _endpoint(bound[0])
-            await runtime.start(bound)
             async with interception.kept(), _attended(bound[0], args, stop):
                 _announce(bound[0], runtime, args)
                 await stop.asked.wait()
