@@ -100,17 +100,16 @@ async def _serve(runtime: Runtime, args: argparse.Namespace) -> int:
         listener = Listener(master, lambda context: CodexHttpLayer(context, HTTPMode.regular, bridge))
         master.addons.add(listener, bridge, tunnels, interception)
         try:
-            if args.listen_fd is not None:
-                handed = socket.socket(fileno=args.listen_fd)
-                await runtime.start([handed.getsockname()[:2]])  # first: clients may be waiting already
-                bound = await listener.listen_on(handed)
-            else:
-                bound = await _listen(listener, runtime.bind)
-                await runtime.start(bound)
+            handed = None if args.listen_fd is None else socket.socket(fileno=args.listen_fd)
+            bound = await _listen(listener, runtime.bind) if handed is None else (handed.getsockname()[:2],)
             endpoint = _endpoint(bound[0])
-            async with interception.kept(), _attended(bound[0], args, stop):
-                _announce(bound[0], runtime, args)
-                await stop.asked.wait()
+            await runtime.start(bound)
+            async with interception.kept():
+                if handed is not None:
+                    await listener.listen_on(handed)  # last, because clients may be waiting on it already
+                async with _attended(bound[0], args, stop):
+                    _announce(bound[0], runtime, args)
+                    await stop.asked.wait()
             await _drain(listener, bridge, tunnels, stop)
         finally:
             listener.stop()
