@@ -173,6 +173,10 @@ class Engine:
 
     # --- what it knows ---
 
+    def has_issued(self, client_secret: bytes) -> bool:
+        """Whether one of the accounts issued this client secret of Realtime."""
+        return self.client_secrets.issuer(client_secret, self.clock.monotonic()) is not None
+
     def usable_accounts(self) -> list[Account]:
         """Enabled accounts that nothing keeps every request from."""
         now = self.clock.monotonic()

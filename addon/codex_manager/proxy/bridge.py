@@ -161,6 +161,12 @@ class Bridge:
         """The process is about to end."""
         return self.draining
 
+    def wind_down(self) -> None:
+        """The process is about to end: no connection is kept, and WebSockets end with what is under way."""
+        self.draining = True
+        for exchange in list(self.running):
+            exchange.wind_down()
+
     # What the layers yield (hooks.py).
 
     async def codex_upstream_send(self, exchange: Exchange) -> None:
@@ -170,6 +176,18 @@ class Bridge:
     async def codex_upstream_read(self, exchange: Exchange) -> None:
         """Fetch what comes next."""
         await exchange.read()
+
+    async def codex_socket_read(self, exchange: Exchange) -> None:
+        """Fetch what a WebSocket has for its client."""
+        await exchange.listen()
+
+    async def codex_socket_full(self, exchange: Exchange) -> None:
+        """As `codex_upload_full`."""
+        client = self._clients.get(exchange)
+        handler = self._handler(client) if client is not None else None
+        if handler is not None:
+            async with handler._drain_lock:  # noqa: SLF001 - mitmproxy has no other way to pause a client
+                await exchange.room()
 
     async def codex_upload_full(self, exchange: Exchange) -> None:
         """Keep mitmproxy from reading on: it reads after each drain of the writers, which takes this lock."""

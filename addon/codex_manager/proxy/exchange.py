@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from codex_manager.engine.messages import Answer, Body, UpstreamCutError
+from codex_manager.engine.websocket_frames import Closed, Message
 from codex_manager.proxy.incoming import Admission, Door
 from codex_manager.proxy.upload import Upload
 
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 
 BATCH: Final = 64 * 1024  # what is at hand already goes out in one piece up to this; asyncio's own read size
 CLIENT_BACKLOG: Final = 64 * 1024  # bytes an HTTP/2 client may leave unread before we stop reading upstream
+MESSAGES: Final = 16  # of a WebSocket that go out before the client's socket is looked at again
 _END: Final = object()
 
 
@@ -51,6 +53,8 @@ class Exchange:
         self.answer: Answer | None = None
         self.chunk = b""
         """What the last `send` or `read` brought of the body."""
+        self.arrived: list[Message | Closed] = []
+        """What the last `listen` brought."""
         self.ending = Ending.OPEN
         self.upload: Upload | None = None
         """The request's body while it streams."""
@@ -84,6 +88,21 @@ class Exchange:
         """Carry the request (unless an answer is there already) and take what of the body is at hand with it."""
         await self._guarded(self._send)
 
+    async def listen(self) -> None:
+        """Bring what the WebSocket has for the client, once it has taken what it was sent before."""
+        self.arrived = []
+        await self._guarded(self._listen)
+
+    async def room(self) -> None:
+        """Wait until the WebSocket's upstream has taken what is waiting for it."""
+        if self.answer is not None and self.answer.session is not None:
+            await self.answer.session.room()
+
+    def wind_down(self) -> None:
+        """The process is about to end: a WebSocket ends with what is under way."""
+        if self.answer is not None and self.answer.session is not None and self.ending is Ending.OPEN:
+            self.answer.session.drain()
+
     async def read(self) -> None:
         """Bring the next piece of the body, once the client has taken the ones before."""
         self.chunk = b""
@@ -111,7 +130,19 @@ class Exchange:
             self.sent_at = time.time()
             self.answer = await self._door.carry(self._admission, self._body)
             self._body = b""
-        self._gather(b"")
+        if self.answer.session is None:
+            self._gather(b"")
+
+    async def _listen(self) -> None:
+        assert self.answer is not None
+        session = self.answer.session
+        assert session is not None
+        await self._drain()
+        found: Message | Closed | None = await session.receive()
+        while found is not None:
+            self.arrived.append(found)
+            more = isinstance(found, Message) and len(self.arrived) < MESSAGES
+            found = session.receive_now() if more else None
 
     async def _read(self) -> None:
         await self._drain()

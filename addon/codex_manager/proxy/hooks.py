@@ -12,7 +12,14 @@ from codex_manager.proxy.exchange import Exchange
 from codex_manager.proxy.tunnels import Tunnel
 
 
-__all__ = ["CodexTunnelOpenHook", "CodexUploadFullHook", "CodexUpstreamReadHook", "CodexUpstreamSendHook"]
+__all__ = [
+    "CodexSocketFullHook",
+    "CodexSocketReadHook",
+    "CodexTunnelOpenHook",
+    "CodexUploadFullHook",
+    "CodexUpstreamReadHook",
+    "CodexUpstreamSendHook",
+]
 
 
 @dataclass
@@ -32,6 +39,21 @@ class CodexUpstreamReadHook(commands.StartHook):
 @dataclass
 class CodexUploadFullHook(commands.StartHook):
     """Stop reading from the client until the upstream has taken what is waiting. Does not pause the stream."""
+
+    blocking = False
+    exchange: Exchange
+
+
+@dataclass
+class CodexSocketReadHook(commands.StartHook):
+    """Fetch what a WebSocket has for the client, once the client has taken what it was sent."""
+
+    exchange: Exchange
+
+
+@dataclass
+class CodexSocketFullHook(commands.StartHook):
+    """Stop reading from a WebSocket's client until the upstream has taken what is waiting. Pauses nothing else."""
 
     blocking = False
     exchange: Exchange

@@ -205,7 +205,8 @@ class CodexHttp1Server(Http1Server):
             elif low == b"connection" and b"close" in value.lower():
                 self._close = True
         status = response.status_code
-        self._bodiless = self.request.data.method == b"HEAD" or status in {204, 304} or status < 200
+        bodiless = status in {204, 304} or (status < 200 and status != 101)
+        self._bodiless = self.request.data.method == b"HEAD" or bodiless
         self._close = self._close or not (framed or self._bodiless)
         raw = http1.assemble_response_head(response)
         if isinstance(event, ResponseStart) and event.data and not self._bodiless:

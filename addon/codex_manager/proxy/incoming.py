@@ -9,6 +9,7 @@ wrong behind the door is an answer.
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from codex_manager.core.secret import Secret
 from codex_manager.engine.messages import Answer, Body, Headers
 
 
@@ -51,6 +52,10 @@ class Admission:
     """What is left for the engine: without the local key, hop-by-hop headers, cookies and our own headers (see strip)."""
     local: bool = False
     """One of our own endpoints answers; nothing goes upstream."""
+    websocket: bool = False
+    """It asks to open one of OpenAI's WebSockets, by a sound handshake."""
+    ephemeral: Secret | None = None
+    """A client secret of Realtime that one of the accounts issued: it goes on as it is, to that account."""
     foreign: bool = False
     """Not ours: a key of the client's own under `foreign_keys: pass`, or another host in plain HTTP. The request goes on
     as it came, with its own Authorization."""

@@ -163,7 +163,7 @@ async def _listen(listener: Listener, address: Address) -> tuple[tuple[str, int]
 async def _drain(listener: Listener, bridge: Bridge, tunnels: Tunnels, stop: "_Stop") -> None:
     """Let what is under way finish; connections that only wait, and quiet tunnels, are closed at once."""
     listener.stop()
-    bridge.draining = True
+    bridge.wind_down()
     await listener.tell(Drain())
     listener.drop((bridge.busy_clients() | tunnels.busy_clients()).__contains__)
     if bridge.running:
@@ -225,7 +225,9 @@ def _announce(bound: tuple[str, int], runtime: Runtime, args: argparse.Namespace
     )  # the defaults are no secret
     _say(f"             export OPENAI_API_KEY={shown}")
     if runtime.forward.enabled:
-        _say("for tools without such settings: codex-manager run -- COMMAND, or HTTPS_PROXY as `codex-manager env` says")
+        _say(
+            "for tools without such settings: codex-manager run -- COMMAND, or HTTPS_PROXY as `codex-manager env` says"
+        )
 
 
 def _environ(args: argparse.Namespace) -> Mapping[str, str] | None:

@@ -12,6 +12,7 @@ import time
 import uuid
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -232,6 +233,9 @@ class Runtime:
             body=body,
             content_length=incoming.content_length,
             chunked=incoming.chunked,
+            websocket=admission.websocket,
+            ephemeral=admission.ephemeral,
+            message_limit=self._limits.replay_body_bytes,
             client=admission.client,
             id=uuid.uuid4().hex,
         )
@@ -300,7 +304,11 @@ class Runtime:
         return accounts
 
     def _new_gate(self) -> Gate:
-        return Gate(translate.gate_settings(self._config, self._client_keys, self._bound))
+        settings = translate.gate_settings(self._config, self._client_keys, self._bound)
+        return Gate(replace(settings, issued=self._has_issued))
+
+    def _has_issued(self, key: bytes) -> bool:
+        return self._engine is not None and self._engine.has_issued(key)
 
     async def _accounts(self) -> tuple[Account, ...] | None:
         """Those of the vault, without any whose base URL leads back to us."""

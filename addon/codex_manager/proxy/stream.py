@@ -90,7 +90,9 @@ class CodexStream(ConnectStream):
             yield from self.fail()
 
     def _step(self, event: events.Event) -> layer.CommandGenerator[None]:
-        if isinstance(event, RequestHeaders):
+        if self.socket is not None:
+            yield from self.socket.handle_event(event)
+        elif isinstance(event, RequestHeaders):
             yield from self._begin(event)
         elif isinstance(event, RequestData):
             yield from self._collect(event.data)
