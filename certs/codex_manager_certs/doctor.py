@@ -123,7 +123,7 @@ def _wait(child: subprocess.Popen[bytes], witness: Witness, patience: float) -> 
         if witness.believed.wait(0.05):
             return
         if witness.refused.is_set():
-            witness.believed.wait(1)  # some try a second way; those that try the same for a minute need not be awaited
+            witness.believed.wait(0.5)  # some try a second way; those that try the same for a minute need not be awaited
             return
         if child.poll() is not None:
             witness.believed.wait(0.5)  # what it sent last may still be on its way

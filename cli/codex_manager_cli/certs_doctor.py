@@ -10,17 +10,20 @@ import click
 from codex_manager.config.paths import Paths
 from codex_manager_cli.account_view import columns
 from codex_manager_cli.certs_session import bundle_of, opened
-from codex_manager_cli.talk import emit_json, say
+from codex_manager_cli.talk import emit_json, fail, say
 
 
 __all__ = ["doctor"]
 
 
 @click.command()
+@click.argument("clients", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
-def doctor(ctx: click.Context, *, as_json: bool) -> None:
+def doctor(ctx: click.Context, clients: tuple[str, ...], *, as_json: bool) -> None:
     """Try which clients of this machine trust the authority: now, and with the variables of `certs env`.
+
+    CLIENTS are parts of names, such as `node curl`; without any, every client found is tried.
 
     The exit status is 1 when one does not even with the variables.
     """
@@ -33,6 +36,10 @@ def doctor(ctx: click.Context, *, as_json: bool) -> None:
     variables = client_environment(bundle_of(paths, authority), authority.certificate_file)
     host = "api.openai.com" if authority.covers("api.openai.com") else min(authority.hosts)
     probes = find_probes(os.environ, host)
+    if clients:
+        probes = [probe for probe in probes if any(part.lower() in probe.name.lower() for part in clients)]
+    if not probes:
+        fail("none of these clients is on this machine", hint="codex-manager certs doctor tries every one it finds")
     say(f"asking {len(probes)} client stacks to open TLS to {host}, on this machine; some take a few seconds")
     findings = examine(authority, host, probes, os.environ, variables)
     if as_json:

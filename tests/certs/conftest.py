@@ -39,7 +39,7 @@ def forge():
         active = authority.state.active
         certificate, key = make_leaf("x", active.certificate, active.key, NOW)
         try:
-            alternative = x509.IPAddress(ipaddress.ip_address(name))
+            alternative: x509.GeneralName = x509.IPAddress(ipaddress.ip_address(name))
         except ValueError:
             alternative = x509.DNSName(name)
         builder = (

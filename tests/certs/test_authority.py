@@ -6,6 +6,7 @@ import stat
 import subprocess
 import sys
 import textwrap
+import time
 
 import pytest
 
@@ -53,7 +54,7 @@ def test_a_key_that_others_may_use_is_refused(folder, authority, loose):
     key.chmod(loose)
     with pytest.raises(AuthorityError, match=f"has mode {loose:04o}") as error:
         Authority.open_or_make(folder, HOSTS)
-    assert f"chmod 600 {key}" in error.value.hint
+    assert f"chmod 600 {key}" in str(error.value.hint)
     key.chmod(0o600)
     assert Authority.open_or_make(folder, None).fingerprint_sha256 == authority.fingerprint_sha256
 
@@ -265,7 +266,9 @@ def test_processes_that_start_together_make_one_authority(folder):
         subprocess.Popen([sys.executable, "-c", OPEN, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for _ in range(6)
     ]
+    time.sleep(0.4)  # until all have imported what they need and wait for the word
     for child in children:
+        assert child.stdin is not None
         child.stdin.write("go\n")
         child.stdin.flush()
     said = [child.communicate(timeout=30)[0].split() for child in children]

@@ -2,6 +2,8 @@
 
 import datetime as dt
 
+from typing import Any
+
 import pytest
 
 from codex_manager_certs.certificates import AUTHORITY_LIFETIME, BACKDATE
@@ -22,13 +24,20 @@ def before_end(days: float) -> dt.datetime:
     return END - dt.timedelta(days=days)
 
 
+def changed(state, hosts, now) -> Any:
+    """What is due; something must be."""
+    result = due(state, hosts, now)
+    assert result is not None
+    return result
+
+
 @pytest.fixture(scope="module")
 def young():
     return anew(None, HOSTS, START)
 
 
 def test_the_first_is_made_and_said():
-    state, said = due(None, HOSTS, START)
+    state, said = changed(None, HOSTS, START)
     assert state.active.hosts == HOSTS
     assert state.active.expires_at == END
     assert said == ("made a certificate authority that can vouch for api.openai.com and nothing else",)
@@ -47,7 +56,7 @@ def test_nothing_is_due_while_it_is_young(young, now):
 
 
 def test_its_successor_is_made_long_before_the_end_and_signs_late(young):
-    state, said = due(young, HOSTS, before_end(60))
+    state, said = changed(young, HOSTS, before_end(60))
     assert state.active == young.active
     assert state.next.hosts == HOSTS
     assert state.switch_at == before_end(14)
@@ -55,44 +64,44 @@ def test_its_successor_is_made_long_before_the_end_and_signs_late(young):
     assert len(said) == 1
     assert due(state, HOSTS, before_end(14.1)) is None
 
-    after, said = due(state, HOSTS, before_end(14))
+    after, said = changed(state, HOSTS, before_end(14))
     assert after.active == state.next
     assert after.next is None
     assert [old.certificate for old in after.previous] == [state.active.certificate]
     assert len(said) == 1
     assert due(after, HOSTS, before_end(13)) is None
-    assert due(after, HOSTS, END)[0].previous == ()  # it has ended: no use in the bundle
+    assert changed(after, HOSTS, END)[0].previous == ()  # it has ended: no use in the bundle
 
 
 @pytest.mark.parametrize(("left", "waits"), [(10, 1), (1.5, 1), (0.5, 0.5)])
 def test_a_successor_made_late_waits_a_day_or_for_the_end(young, left, waits):
-    state, _ = due(young, HOSTS, before_end(left))
+    state, _ = changed(young, HOSTS, before_end(left))
     switch = before_end(left - waits)
     assert due(state, HOSTS, switch - dt.timedelta(minutes=1)) is None
-    assert due(state, HOSTS, switch)[0].active == state.next
+    assert changed(state, HOSTS, switch)[0].active == state.next
 
 
 def test_one_that_has_ended_is_replaced_at_once_and_said(young):
-    state, (said,) = due(young, HOSTS, END)
+    state, (said,) = changed(young, HOSTS, END)
     assert state.active.expires_at > END
     assert "ended on 2027-02-01" in said
     assert state.previous == ()
 
 
 def test_a_machine_that_slept_through_the_switch_uses_the_successor(young):
-    state, _ = due(young, HOSTS, before_end(20))
-    assert due(state, HOSTS, END + dt.timedelta(days=5))[0].active == state.next
+    state, _ = changed(young, HOSTS, before_end(20))
+    assert changed(state, HOSTS, END + dt.timedelta(days=5))[0].active == state.next
 
 
 def test_a_machine_that_slept_through_both_gets_a_new_one(young):
-    state, _ = due(young, HOSTS, before_end(20))
+    state, _ = changed(young, HOSTS, before_end(20))
     later = END + dt.timedelta(days=500)
-    assert due(state, HOSTS, later)[0].active not in {state.active, state.next}
+    assert changed(state, HOSTS, later)[0].active not in {state.active, state.next}
 
 
 @pytest.mark.parametrize("hosts", [{"api.openai.com", "eu.api.openai.com"}, {"eu.api.openai.com"}])
 def test_other_hosts_make_a_new_one_at_once_and_it_is_said(young, hosts):
-    state, (said,) = due(young, frozenset(hosts), day(10))
+    state, (said,) = changed(young, frozenset(hosts), day(10))
     assert state.active.hosts == hosts
     assert [old.certificate for old in state.previous] == [young.active.certificate]
     assert "hosts changed" in said
@@ -103,7 +112,7 @@ def test_other_hosts_make_a_new_one_at_once_and_it_is_said(young, hosts):
 def test_a_retired_one_is_forgotten_after_a_while(young):
     state = anew(young, HOSTS, day(10))
     assert due(state, HOSTS, day(10) + KEPT - dt.timedelta(hours=1)) is None
-    after, said = due(state, HOSTS, day(10) + KEPT)
+    after, said = changed(state, HOSTS, day(10) + KEPT)
     assert (after.previous, said) == ((), ())
 
 
@@ -111,14 +120,14 @@ def test_hosts_that_change_to_and_fro_do_not_fill_the_bundle(young):
     state = young
     for number in range(20):
         hosts = HOSTS if number % 2 else frozenset({"eu.api.openai.com"})
-        state, _ = due(state, hosts, day(10 + number / 100))
+        state, _ = changed(state, hosts, day(10 + number / 100))
     assert len(state.previous) == 4
 
 
 def test_a_successor_on_demand_signs_after_a_day(young):
     state = renewed(young, day(10))
     assert state.switch_at == day(11)
-    assert due(state, HOSTS, day(11))[0].active == state.next
+    assert changed(state, HOSTS, day(11))[0].active == state.next
 
 
 def test_a_clock_that_is_behind_is_told(young):
@@ -138,9 +147,9 @@ def test_over_years_there_is_always_one_that_is_valid_and_was_announced(young, s
     known: set[bytes] = set()
     while now < day(1500):
         known |= {certificate.tbs_certificate_bytes for certificate in state.certificates}
-        changed = due(state, HOSTS, now)
-        if changed:
-            after, _ = changed
+        found = due(state, HOSTS, now)
+        if found:
+            after, _ = found
             if step <= 45 and after.active != state.active:
                 assert after.active.certificate.tbs_certificate_bytes in known
             state = after
