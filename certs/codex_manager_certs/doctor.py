@@ -6,6 +6,7 @@ witness alone; a probe ends when it is out, or when its time is over, and leaves
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import tempfile
@@ -28,6 +29,10 @@ _AT_ONCE = 3
 """Probes at the same time; most are interpreters that start."""
 _OURS = ("HTTP_PROXY", "ALL_PROXY", "NO_PROXY", "OPENAI_BASE_URL", "OPENAI_API_BASE")
 """Variables that would send a probe elsewhere."""
+
+
+_ESCAPE = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
+"""Colours, which programs print also where nobody sees them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +128,9 @@ def _wait(child: subprocess.Popen[bytes], witness: Witness, patience: float) -> 
         if witness.believed.wait(0.05):
             return
         if witness.refused.is_set():
-            witness.believed.wait(0.5)  # some try a second way; those that try the same for a minute need not be awaited
+            witness.believed.wait(
+                0.5
+            )  # some try a second way; those that try the same for a minute need not be awaited
             return
         if child.poll() is not None:
             witness.believed.wait(0.5)  # what it sent last may still be on its way
@@ -145,6 +152,7 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 
 def _said(witness: Witness, output: bytes) -> str:
     if witness.complaint:
-        return f"it refused the certificate: {witness.complaint}"
-    lines = [line.strip() for line in output.decode(errors="replace").splitlines() if line.strip()]
+        return f"no trust: {witness.complaint}"
+    text = _ESCAPE.sub("", output.decode(errors="replace"))
+    lines = [shown for line in text.splitlines() if (shown := "".join(filter(str.isprintable, line)).strip())]
     return f"it did not come to TLS: {lines[-1][:200]}" if lines else "it did not come to TLS"

@@ -86,7 +86,8 @@ class Witness:
                         self.believed.set()
                         secured.sendall(_ANSWER)
         except ssl.SSLError as error:
-            self.complaint = (error.reason or str(error)).lower().replace("_", " ")
+            said = (error.reason or str(error)).lower().replace("_", " ")
+            self.complaint = "it hung up in the handshake" if "eof" in said else said
             self.refused.set()
         except OSError:
             return  # it went away, or said nothing in time: neither believes nor refuses

@@ -10,8 +10,9 @@ import pytest
 
 from tests.certs.conftest import HOST
 
+from codex_manager_certs.authority import Authority
 from codex_manager_certs.bundle import write_bundle
-from codex_manager_certs.doctor import examine
+from codex_manager_certs.doctor import _tried, examine
 from codex_manager_certs.environment import client_environment
 from codex_manager_certs.errors import AuthorityError
 from codex_manager_certs.probes import Probe, find_probes
@@ -80,6 +81,17 @@ def test_a_variable_that_names_another_file_is_told_apart(authority, session, va
     assert examined(authority, probes, environ, variables)["Python ssl"].why == "SSL_CERT_FILE names another file"
 
 
+def test_none_of_them_believes_the_authority_beyond_its_hosts(folder, forge):
+    """Whatever client is on this machine: our bundle, a certificate for OpenAI signed with our key, a host we do not have."""
+    elsewhere = Authority.open_or_make(folder, {"eu.api.openai.com"})
+    variables = client_environment(write_bundle(folder, elsewhere), elsewhere.certificate_file)
+    environ = {**os.environ, **variables}
+    probes = find_probes(environ, HOST)
+    assert probes
+    believers = [probe.name for probe in probes if _tried(probe, forge(elsewhere, HOST), environ).believes]
+    assert believers == []
+
+
 def python(code: str, **more) -> Probe:
     return Probe("mine", sys.executable, (sys.executable, "-c", code), "SSL_CERT_FILE", **more)
 
@@ -90,6 +102,7 @@ def python(code: str, **more) -> Probe:
         (python("raise SystemExit('no such command')"), "it did not come to TLS: no such command"),
         (python("pass"), "it did not come to TLS"),
         (Probe("mine", "/nowhere", ("/nowhere/at/all",), "X"), "it cannot be started: no such file or directory"),
+        (python("print('\\x1b[31mred\\x07\\n')"), "it did not come to TLS: red"),
         (python("import time; time.sleep(60)", patience=0.5), "it did not come to TLS"),
     ],
 )
@@ -104,7 +117,7 @@ def test_what_a_client_says_of_the_certificate_is_told(authority, session):
     environ = session("curl")
     probes = [probe for probe in find_probes(environ, HOST) if probe.name == "curl"]
     found = examined(authority, probes, environ, {})["curl"]
-    assert found.why == "it refused the certificate: tlsv1 alert unknown ca"
+    assert found.why == "no trust: tlsv1 alert unknown ca"
 
 
 def test_a_probe_leaves_no_process(authority, tmp_path):
