@@ -22,7 +22,7 @@ REVIVALS = 5  # a proxy that dies as often under one command has a reason that a
 
 
 class Keeper:
-    """Mutable state: the proxy as last seen, the process while it starts, and how often it was started again."""
+    """Mutable state: the proxy as last seen, its process if it is ours, and how often it was started again."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Keeper:
         self._master_key = master_key
         self._revivals = 0
         self._given_up = False
-        self._starting = starting
+        self._own = self._starting = starting
         self._started = started
 
     def look(self) -> None:
@@ -74,6 +74,8 @@ class Keeper:
         warn(sentence)
 
     def _alive(self) -> bool:
+        if self._own is not None and self._own.alive():  # not announced if one of another version is
+            return True
         running = presence.running(self._folder)
         return running is not None and running.port == self._proxy.address.port
 
@@ -86,7 +88,7 @@ class Keeper:
         if self._revivals > REVIVALS:
             self._give_up(f"the proxy this command uses has ended {REVIVALS} times and is not started again")
             return
-        waiting = Waiting(self._folder, self._environ, port=self._proxy.address.port)
+        waiting = self._own = Waiting(self._folder, self._environ, port=self._proxy.address.port)
         self._proxy = waiting.serve(self._master_key)
         deadline = time.monotonic() + START_S
         while not waiting.serves() and time.monotonic() < deadline:

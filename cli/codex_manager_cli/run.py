@@ -72,6 +72,7 @@ def run(*, via: Literal["base-url", "proxy", "auto"], name: str | None, command:
             running = None
         if running is None:
             waiting = waiting or _waiting(paths, stack)
+            starting.callback(waiting.turn_out)  # before anybody else may look
             running = waiting.serve(master_key)
             keeper = Keeper(paths.data_dir, os.environ, running, master_key, starting=waiting, started=starting.close)
         else:

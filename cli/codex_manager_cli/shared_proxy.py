@@ -13,7 +13,6 @@ import socket
 import subprocess
 import sys
 import time
-import uuid
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -85,12 +84,13 @@ class Waiting:
     """
 
     def __init__(self, data_folder: Path, environ: Mapping[str, str], *, port: int = 0) -> None:
-        self._port_file = data_folder / "runs" / f"{uuid.uuid4().hex}.port"
         self._log = data_folder / LOG
         self._served = False
+        self._ready, ready = os.pipe()
+        os.set_blocking(self._ready, False)
         listening = socket.create_server(("127.0.0.1", port), backlog=128)
         self._address = Address(*listening.getsockname())
-        passed = [listening.fileno()] if HANDS_OVER else []
+        passed = {"--listen-fd": listening.fileno(), "--ready-fd": ready} if HANDS_OVER else {}
         if not HANDS_OVER:
             listening.close()
         log = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
@@ -98,19 +98,20 @@ class Waiting:
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
                 [
                     *(sys.executable, "-m", "codex_manager.proxy", "--bind", str(self._address)),
-                    *(f"--listen-fd={descriptor}" for descriptor in passed),
-                    *("--while-used", "--master-key-stdin", "--port-file", str(self._port_file)),
+                    *("--while-used", "--master-key-stdin"),
+                    *(f"{option}={descriptor}" for option, descriptor in passed.items()),
                 ],
                 env={name: value for name, value in environ.items() if name != MASTER_KEY_VARIABLE},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
-                pass_fds=passed,
+                pass_fds=tuple(passed.values()),
                 start_new_session=True,  # the terminal's Ctrl-C is for the command
                 creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
             )
         finally:
             os.close(log)
+            os.close(ready)
             listening.close()  # it is the proxy's alone: when that dies, clients are told at once
 
     def serve(self, master_key: Secret) -> ProxyAt:
@@ -134,12 +135,22 @@ class Waiting:
         Raises:
             UserError: it never will; the error says what it said.
         """
-        if self._port_file.exists():
-            self._port_file.unlink(missing_ok=True)
-            self._served = True
-        elif not self._served and self._process.poll() is not None:
+        self._served = self._served or self._is_ready()
+        if not self._served and self._process.poll() is not None:
             raise self._failed()
         return self._served
+
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process.poll() is None
+
+    def _is_ready(self) -> bool:
+        if not HANDS_OVER:
+            return _health(ProxyAt(self._address, for_commands=True, pid=self._process.pid)) is not None
+        try:
+            return bool(os.read(self._ready, 64))
+        except BlockingIOError:
+            return False
 
     def _failed(self) -> UserError:
         return UserError(f"the proxy did not start: {self._said()}", hint=f"the rest is in {self._log}")
@@ -147,10 +158,9 @@ class Waiting:
     def turn_out(self) -> None:
         """It is not needed. Safe to call at any time; one that serves is left alone."""
         self._answer(b"")  # without a key it ends
-        if not self._served and not self._port_file.exists():
+        if not (self._served or self._is_ready()):
             self._process.kill()  # nobody could have found it, and it has nothing to finish
             self._process.wait()
-        self._port_file.unlink(missing_ok=True)
 
     def _answer(self, data: bytes) -> None:
         stream = self._process.stdin

@@ -9,10 +9,14 @@ import subprocess
 import sys
 import time
 
+from typing import Any
+
 import pytest
 
 from tests.support import wait_for
 
+
+Popen: Any = subprocess.Popen  # its pipes are there
 
 DRIVER = (
     "import os, shutil, sys; from codex_manager_cli import child;"
@@ -92,7 +96,7 @@ def test_what_cannot_be_started_is_the_systems_error():
 
 def test_signals_sent_to_us_reach_it_once():
     names = ["SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGWINCH", "SIGTERM"]
-    with subprocess.Popen([*RUN, sys.executable, "-c", TELL], stdout=subprocess.PIPE, text=True) as process:
+    with Popen([*RUN, sys.executable, "-c", TELL], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "ready\n"
         told = []
         for name in names:
@@ -109,7 +113,7 @@ def test_a_signal_we_were_told_to_ignore_stays_ignored():
                 "import signal; print(signal.getsignal(signal.SIGHUP) == signal.SIG_IGN)")  # fmt: skip
     assert ended.stdout == b"True\n"
     nohup = ["sh", "-c", "trap '' HUP; exec \"$@\"", "sh", *RUN, "sh", "-c", "echo on; sleep 0.5; echo end"]
-    with subprocess.Popen(nohup, stdout=subprocess.PIPE, text=True) as process:
+    with Popen(nohup, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "on\n"
         process.send_signal(signal.SIGHUP)
         assert process.stdout.read() == "end\n"
@@ -122,7 +126,7 @@ def test_the_command_starts_with_no_signal_blocked():
 
 
 def test_a_command_that_stops_stops_us_and_goes_on_with_us():
-    with subprocess.Popen([*RUN, "sh", "-c", "kill -STOP $$; echo on"], stdout=subprocess.PIPE, text=True) as process:
+    with Popen([*RUN, "sh", "-c", "kill -STOP $$; echo on"], stdout=subprocess.PIPE, text=True) as process:
         pid, status = os.waitpid(process.pid, os.WUNTRACED)
         assert pid == process.pid
         assert os.WIFSTOPPED(status)
@@ -138,7 +142,7 @@ class Screen:
         screen, keyboard = pty.openpty()
         lead = "import os, sys; os.close(os.open(os.ttyname(0), os.O_RDWR)); os.execvp('bash', ['bash', '--norc', '--noprofile', '-i'])"
         self.fd = screen
-        self.process = subprocess.Popen(
+        self.process = Popen(
             [sys.executable, "-c", lead], stdin=keyboard, stdout=keyboard, stderr=keyboard, start_new_session=True,
             env={**os.environ, "PS1": "PROMPT> ", "TERM": "dumb", "HISTFILE": ""},
         )  # fmt: skip

@@ -5,8 +5,13 @@ import signal
 import subprocess
 import sys
 
+from typing import Any
+
 from codex_manager.config import lock
 
+
+Popen: Any = subprocess.Popen  # its pipes are there
+take: Any = lock.take
 
 HOLD = (
     "import sys; from pathlib import Path; from codex_manager.config import lock; held = lock.take(Path(sys.argv[1]));"
@@ -15,9 +20,7 @@ HOLD = (
 
 
 def holder(path):
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    process = Popen([sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "True\n"
     return process
 
@@ -25,9 +28,9 @@ def holder(path):
 def test_a_lock_is_held_until_it_is_released(tmp_path):
     path = tmp_path / "x.lock"
     assert not lock.is_held(path)
-    held = lock.take(path)
+    held = take(path)
     assert lock.is_held(path)
-    assert lock.take(path) is None
+    assert take(path) is None
     held.release()
     held.release()
     assert not lock.is_held(path)
@@ -45,8 +48,8 @@ def test_the_lock_of_a_killed_process_is_free(tmp_path):
 
 def test_a_program_that_is_started_does_not_inherit_it(tmp_path):
     path = tmp_path / "x.lock"
-    held = lock.take(path)
-    child = subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
+    held = take(path)
+    child = Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE)
     try:
         held.release()
         assert not lock.is_held(path)
@@ -59,4 +62,4 @@ def test_looking_takes_nothing_away(tmp_path):
     os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
     for _ in range(100):
         assert not lock.is_held(path)
-    assert lock.take(path) is not None
+    assert take(path) is not None

@@ -5,17 +5,21 @@ import os
 import subprocess
 import sys
 
+from typing import Any
+
 import pytest
 
 from codex_manager.config import presence
 
+
+announce: Any = presence.announce
 
 PROXY = presence.RunningProxy(pid=os.getpid(), host="127.0.0.1", port=8080, version="1", started="2026-01-01T00:00:00Z")
 OTHER = presence.RunningProxy(pid=os.getpid(), host="127.0.0.1", port=8081, version="1", started="2026-01-01T00:00:00Z")
 
 
 def test_what_is_announced_is_found_until_it_is_withdrawn(tmp_path):
-    here = presence.announce(tmp_path, PROXY)
+    here = announce(tmp_path, PROXY)
     assert presence.running(tmp_path) == PROXY
     assert repr(here) == "<Presence 127.0.0.1:8080 announced>"
     here.withdraw()
@@ -27,7 +31,7 @@ def test_what_is_announced_is_found_until_it_is_withdrawn(tmp_path):
 def test_the_file_is_private_whatever_the_umask(tmp_path):
     before = os.umask(0)
     try:
-        here = presence.announce(tmp_path, PROXY)
+        here = announce(tmp_path, PROXY)
     finally:
         os.umask(before)
     assert (tmp_path / presence.FILE).stat().st_mode & 0o777 == 0o600
@@ -39,11 +43,11 @@ def test_the_file_is_private_whatever_the_umask(tmp_path):
 
 
 def test_the_first_proxy_of_a_home_stays_announced(tmp_path):
-    first = presence.announce(tmp_path, PROXY)
-    assert presence.announce(tmp_path, OTHER) is None
+    first = announce(tmp_path, PROXY)
+    assert announce(tmp_path, OTHER) is None
     assert presence.running(tmp_path) == PROXY
     first.withdraw()
-    second = presence.announce(tmp_path, OTHER)
+    second = announce(tmp_path, OTHER)
     assert presence.running(tmp_path) == OTHER
     second.withdraw()
 
@@ -66,7 +70,7 @@ def test_a_file_without_its_process_is_stale(tmp_path):
      '{"pid":1,"host":"h","port":99999,"version":"1","started":""}', "\x00"],
 )  # fmt: skip
 def test_a_file_that_says_nothing_is_nobody(tmp_path, text):
-    here = presence.announce(tmp_path, PROXY)
+    here = announce(tmp_path, PROXY)
     (tmp_path / presence.FILE).write_text(text)
     assert presence.running(tmp_path) is None
     here.withdraw()

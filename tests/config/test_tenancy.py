@@ -5,8 +5,12 @@ import subprocess
 import sys
 import uuid
 
+from typing import Any
+
 from codex_manager.config import tenancy
 
+
+Popen: Any = subprocess.Popen  # its pipes are there
 
 ENTER = (
     "import sys; from pathlib import Path; from codex_manager.config import tenancy;"
@@ -47,7 +51,7 @@ def test_what_could_not_be_cleared_stays_for_the_next(tmp_path):
 
 def test_a_killed_command_leaves_its_note(tmp_path):
     key = str(uuid.uuid4())
-    with subprocess.Popen(
+    with Popen(
         [sys.executable, "-c", ENTER, str(tmp_path), key], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout.readline() == "in\n"

@@ -6,12 +6,18 @@ import socket
 import subprocess
 import sys
 
+from typing import Any
+
 import pytest
 
 from tests.support import MASTER_KEY, account, make_home, running_proxy, wait_for
 
 from codex_manager import __version__
 from codex_manager.config import presence, tenancy
+
+
+Popen: Any = subprocess.Popen  # its pipes are there
+running: Any = presence.running
 
 
 @pytest.fixture
@@ -21,7 +27,7 @@ def home(isolated_home):
 
 def test_it_is_announced_while_it_listens_and_no_longer(home):
     with running_proxy(home) as proxy:
-        assert wait_for(lambda: presence.running(home.path) is not None)
+        assert wait_for(lambda: running(home.path) is not None)
         document = json.loads((home.path / "proxy.json").read_text())
         assert document.pop("started").endswith("Z")
         assert document == {
@@ -34,19 +40,19 @@ def test_it_is_announced_while_it_listens_and_no_longer(home):
 
 def test_killed_it_leaves_a_file_that_nobody_believes(home):
     with running_proxy(home) as proxy:
-        assert wait_for(lambda: presence.running(home.path) is not None)
+        assert wait_for(lambda: running(home.path) is not None)
         proxy.process.send_signal(signal.SIGKILL)
         proxy.process.wait(5)
     assert (home.path / "proxy.json").exists()
-    assert presence.running(home.path) is None
+    assert running(home.path) is None
 
 
 def test_the_second_proxy_of_a_home_serves_without_being_found(home):
     with running_proxy(home) as first:
-        assert wait_for(lambda: presence.running(home.path) is not None)
+        assert wait_for(lambda: running(home.path) is not None)
         with running_proxy(home):
-            assert presence.running(home.path).port == first.port
-        assert presence.running(home.path).port == first.port
+            assert running(home.path).port == first.port
+        assert running(home.path).port == first.port
 
 
 def test_a_folder_that_cannot_be_written_keeps_nobody_from_serving(home):
@@ -62,7 +68,7 @@ def test_started_for_commands_it_ends_with_the_last_one(home):
     environ = {name: value for name, value in home.environ().items() if name != "CAM_MASTER_KEY"}
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
-        process = subprocess.Popen(
+        process = Popen(
             [sys.executable, "-m", "codex_manager.proxy", "--while-used", "--master-key-stdin",
              f"--listen-fd={listening.fileno()}"],
             env=environ, stdin=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=[listening.fileno()], text=True,
@@ -70,8 +76,8 @@ def test_started_for_commands_it_ends_with_the_last_one(home):
     try:
         process.stdin.write(f"{MASTER_KEY}\n")
         process.stdin.close()
-        assert wait_for(lambda: presence.running(home.path) is not None, 15)
-        found = presence.running(home.path)
+        assert wait_for(lambda: running(home.path) is not None, 15)
+        found = running(home.path)
         assert (found.port, found.for_commands) == (port, True)
         tenant.leave(cleared=True)
         with pytest.raises(subprocess.TimeoutExpired):
