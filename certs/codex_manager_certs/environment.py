@@ -28,15 +28,17 @@ class Variable:
 
 VARIABLES = (
     Variable(
-        "SSL_CERT_FILE", "bundle", "OpenSSL, Python (openai, httpx, aiohttp), curl, Go on Linux, Rust (codex), OpenCode"
+        "SSL_CERT_FILE",
+        "bundle",
+        "OpenSSL, Python's ssl (openai, httpx, aiohttp), curl, Codex CLI, OpenCode, Go on Linux",
     ),
     Variable("REQUESTS_CA_BUNDLE", "bundle", "Python requests, which does not look at SSL_CERT_FILE"),
-    Variable("CURL_CA_BUNDLE", "bundle", "curl, also where it is not built with OpenSSL"),
-    Variable("CODEX_CA_CERTIFICATE", "bundle", "Codex CLI, before SSL_CERT_FILE"),
-    Variable("NODE_EXTRA_CA_CERTS", "ca", "Node and Bun, which add it to the roots they were built with"),
-    Variable("NODE_USE_ENV_PROXY", "1", "Node 24 and later: take HTTPS_PROXY at all"),
+    Variable("CURL_CA_BUNDLE", "bundle", "curl, also where it is not built with OpenSSL; Python requests"),
+    Variable("CODEX_CA_CERTIFICATE", "bundle", "Codex CLI"),
+    Variable("NODE_EXTRA_CA_CERTS", "ca", "Node and OpenCode, which add it to the roots they were built with"),
+    Variable("NODE_USE_ENV_PROXY", "1", "Node 24 and later: use HTTPS_PROXY at all"),
 )
-"""What each client reads was tried, client by client, with each variable alone (docs/certificates.md)."""
+"""Tried client by client with each variable alone, but for Go (docs/certificates.md)."""
 SHELLS = ("sh", "fish", "powershell")
 
 
