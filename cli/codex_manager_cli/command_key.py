@@ -23,7 +23,8 @@ NAME_MAX = 80
 
 def issue(vault: Vault, tenant: tenancy.Tenant, program: str) -> tuple[ClientKey, Secret]:
     """A key named after the program: usage is reported under this name, so only parallel runs of one get a number."""
-    base = f"run {program}"[:NAME_MAX].strip()
+    shown = "".join(character if character.isprintable() else "?" for character in program)
+    base = f"run {shown}"[:NAME_MAX].strip()
     number = 1
     while True:
         name = base if number == 1 else f"{base} {number}"

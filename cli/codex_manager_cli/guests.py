@@ -68,7 +68,7 @@ _SDK = "OpenAI's SDKs read OPENAI_BASE_URL"
 _NODE = Guest(
     "base-url",
     "OpenAI's SDK reads OPENAI_BASE_URL and Node's WebSockets go past any proxy",
-    proxy_caveat="Node's WebSockets go past any proxy",
+    proxy_caveat="Node before version 24 ignores HTTPS_PROXY, and its WebSockets go past any proxy",
 )
 _URL_TAKER = Guest("proxy", "its URL is an argument, so no variable leads it elsewhere")
 

@@ -220,9 +220,9 @@ def test_forward_mode_turned_off_is_one_sentence_and_leaves_nothing(home):
 def test_the_keys_name_tells_the_command(home):
     with under_way(home) as (_, first):
         assert first[0] == "200"
-        with under_way(home) as (_, second), under_way(home, "--name", "nightly") as (_, third):
+        with under_way(home) as (_, second), under_way(home, "--name", "night\tly") as (_, third):
             assert first[1] == second[1] == third[1], "one proxy for all"
-            assert sorted(names(home)) == ["run nightly", "run python", "run python 2"]
+            assert sorted(names(home)) == ["run night?ly", "run python", "run python 2"]
     assert wait_for(lambda: gone(home))
 
 
@@ -250,6 +250,7 @@ def status(base_url, key):
     return int(ended.stdout)
 
 
+@pytest.mark.slow
 def test_a_proxy_of_another_version_is_not_used(home):
     stranger = presence.RunningProxy(
         pid=os.getpid(), host="127.0.0.1", port=9, version=f"{__version__}.other", started=""
@@ -268,6 +269,7 @@ def test_a_proxy_of_another_version_is_not_used(home):
         announced.withdraw()
 
 
+@pytest.mark.slow
 def test_a_stale_announcement_is_not_believed(home):
     with running_proxy(home) as proxy:
         assert wait_for(lambda: presence.running(home.path) is not None)
@@ -277,6 +279,7 @@ def test_a_stale_announcement_is_not_believed(home):
         assert first[0] == "200"
 
 
+@pytest.mark.slow
 def test_commands_started_together_share_one_proxy(home):
     with ThreadPoolExecutor(4) as pool:
         code = ASK + "print(ask(), os.environ['OPENAI_BASE_URL'], flush=True); import time; time.sleep(3)"
@@ -286,6 +289,7 @@ def test_commands_started_together_share_one_proxy(home):
     assert wait_for(lambda: gone(home))
 
 
+@pytest.mark.slow
 def test_the_proxy_outlives_the_command_that_started_it_while_another_uses_it(home):
     with under_way(home) as (first, told), under_way(home) as (second, also_told):
         assert told[1] == also_told[1]
@@ -328,6 +332,7 @@ def test_a_proxy_that_dies_under_a_command_comes_back_on_its_port(home):
     assert wait_for(lambda: gone(home))
 
 
+@pytest.mark.slow
 def test_the_users_own_proxy_is_theirs_to_start_again(home):
     with running_proxy(home) as proxy:
         assert wait_for(lambda: presence.running(home.path) is not None)
@@ -339,6 +344,7 @@ def test_the_users_own_proxy_is_theirs_to_start_again(home):
             assert presence.running(home.path) is None
 
 
+@pytest.mark.slow
 def test_stopped_by_a_signal_it_still_clears_up(home):
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         with under_way(home, code=WAIT) as (process, _):

@@ -47,6 +47,7 @@ def test_killed_it_leaves_a_file_that_nobody_believes(home):
     assert running(home.path) is None
 
 
+@pytest.mark.slow
 def test_the_second_proxy_of_a_home_serves_without_being_found(home):
     with running_proxy(home) as first:
         assert wait_for(lambda: running(home.path) is not None)
