@@ -10,15 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from codex_manager.config.hosts import intercepted_hosts
-from codex_manager.config.load import load
 from codex_manager.config.paths import Paths
-from codex_manager.config.schema import Config
 from codex_manager_certs.errors import AuthorityError
 from codex_manager_cli.talk import fail, say, warn
 
 
-if TYPE_CHECKING:  # it loads cryptography, which `--help` does not need
+if TYPE_CHECKING:  # pydantic and cryptography take their time, and `--help` needs neither
+    from codex_manager.config.schema import Config
     from codex_manager_certs.authority import Authority
 
 __all__ = ["bundle_of", "configured_hosts", "opened", "tell", "told"]
@@ -37,8 +35,7 @@ def opened(paths: Paths) -> "Authority":
     """The authority, made when there is none; the news are told."""
     from codex_manager_certs.authority import Authority
 
-    config = load(paths)
-    hosts = intercepted_hosts(config)
+    hosts = configured_hosts(paths)
     exists = Authority.exists(paths.authority_dir)
     if not exists:
         paths.make_dirs()
@@ -61,17 +58,21 @@ def tell(authority: "Authority") -> None:
 
 def configured_hosts(paths: Paths) -> frozenset[str]:
     """What an authority should vouch for."""
-    return intercepted_hosts(load(paths))
+    from codex_manager.config.hosts import intercepted_hosts
+
+    return intercepted_hosts(_config(paths))
 
 
 def bundle_of(paths: Paths, authority: "Authority") -> Path:
     """The bundle's path; it is up to date."""
     from codex_manager_certs.bundle import write_bundle
 
+    company = _config(paths).upstream.ca_file  # tunnelled connections need its roots as much as our own upstream does
     with told():
-        return write_bundle(paths.authority_dir, authority, also=_company(load(paths)))
+        return write_bundle(paths.authority_dir, authority, also=Path(company) if company else None)
 
 
-def _company(config: Config) -> Path | None:
-    """A company's roots, which tunnelled connections need as much as our own upstream does."""
-    return Path(config.upstream.ca_file) if config.upstream.ca_file else None
+def _config(paths: Paths) -> "Config":
+    from codex_manager.config.load import load
+
+    return load(paths)

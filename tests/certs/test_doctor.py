@@ -81,6 +81,7 @@ def test_a_variable_that_names_another_file_is_told_apart(authority, session, va
     assert examined(authority, probes, environ, variables)["Python ssl"].why == "SSL_CERT_FILE names another file"
 
 
+@pytest.mark.slow
 def test_none_of_them_believes_the_authority_beyond_its_hosts(folder, forge):
     """Whatever client is on this machine: our bundle, a certificate for OpenAI signed with our key, a host we do not have."""
     elsewhere = Authority.open_or_make(folder, {"eu.api.openai.com"})
