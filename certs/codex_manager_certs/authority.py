@@ -23,7 +23,7 @@ from codex_manager_certs.errors import AuthorityError
 from codex_manager_certs.generations import ROTATE_BEFORE, State
 from codex_manager_certs.leaf import Leaf
 from codex_manager_certs.names import canonical, canonical_hosts, covers
-from codex_manager_certs.shelf import Shelf
+from codex_manager_certs.shelf import Shelf, certificates_content
 
 
 __all__ = ["Authority"]
@@ -110,7 +110,7 @@ class Authority:
     @property
     def certificates_pem(self) -> bytes:
         """Every certificate of ours that clients should trust, the active one first."""
-        return b"".join(found.public_bytes(serialization.Encoding.PEM) for found in self.certificates)
+        return certificates_content(self.state)
 
     @property
     def certificates(self) -> tuple[x509.Certificate, ...]:
@@ -210,16 +210,13 @@ class Authority:
             if changed is not None:
                 return cls._kept(shelf, *changed)
             assert state is not None
-            authority = cls(shelf, state, stamp)
-            shelf.publish(shelf.certificates_file, authority.certificates_pem)
-            return authority
+            shelf.announce(state)
+            return cls(shelf, state, stamp)
 
     @classmethod
     def _kept(cls, shelf: Shelf, state: State, news: Iterable[str]) -> Self:
         shelf.save(state)
-        authority = cls(shelf, state, files.stamp(shelf.state_file), news)
-        shelf.publish(shelf.certificates_file, authority.certificates_pem)
-        return authority
+        return cls(shelf, state, files.stamp(shelf.state_file), news)
 
 
 def _now() -> dt.datetime:

@@ -5,22 +5,15 @@ be trusted, so a client given the bundle trusts what it trusted before; replaced
 Variables of the session change nothing in it, for sessions share it; `missing_from` tells what one would lose.
 """
 
-import ssl
-
 from pathlib import Path
-
-from cryptography.hazmat.primitives import serialization
 
 from codex_manager_certs.authority import Authority
 from codex_manager_certs.errors import AuthorityError
-from codex_manager_certs.generations import State
 from codex_manager_certs.roots import certificates_in, system_roots
-from codex_manager_certs.shelf import Shelf
+from codex_manager_certs.shelf import Shelf, bundle_content
 
 
 __all__ = ["missing_from", "write_bundle"]
-
-_NOTE = "# Made by codex-manager: the system's roots and the authority of this install. Rebuilt when either changes.\n"
 
 
 def write_bundle(folder: Path, authority: Authority, *, also: Path | None = None) -> Path:
@@ -33,11 +26,13 @@ def write_bundle(folder: Path, authority: Authority, *, also: Path | None = None
     """
     shelf = Shelf(folder)
     further = _further(also) if also is not None else []
-    if not authority.is_stale() and shelf.has(shelf.bundle_file, _content(authority.state, further)):
+    if not authority.is_stale() and shelf.has(
+        shelf.bundle_file, bundle_content(authority.state, [*system_roots(), *further])
+    ):
         return shelf.bundle_file
     with shelf.changing():
         state = shelf.load() or authority.state  # what is on disk now counts, not what the caller read once
-        shelf.publish(shelf.bundle_file, _content(state, further))
+        shelf.publish(shelf.bundle_file, bundle_content(state, [*system_roots(), *further]))
     return shelf.bundle_file
 
 
@@ -47,12 +42,6 @@ def missing_from(bundle: Path, file: Path) -> int:
         return len(set(certificates_in(file.read_bytes())) - set(certificates_in(bundle.read_bytes())))
     except OSError:
         return 0
-
-
-def _content(state: State, further: list[bytes]) -> bytes:
-    ours = [certificate.public_bytes(serialization.Encoding.DER) for certificate in state.certificates]
-    every = dict.fromkeys([*ours, *system_roots(), *further])  # each once, ours first
-    return (_NOTE + "".join(ssl.DER_cert_to_PEM_cert(der) for der in every)).encode()
 
 
 def _further(path: Path) -> list[bytes]:

@@ -62,6 +62,33 @@ def test_it_follows_the_authority(folder, authority, system):
     assert len(ours(rotated)) == 2
 
 
+def test_a_change_of_the_authority_is_in_the_bundle_at_once(folder, authority, system, tmp_path):
+    """Programs whose variables name it need no command of ours to run in between; a company's roots stay in it."""
+    company = tmp_path / "company.pem"
+    company.write_text(ssl.DER_cert_to_PEM_cert(system(5)[4]))
+    path = write_bundle(folder, authority, also=company)
+    others = inside(path)[1:]
+    rotated = Authority.rotate(folder)
+    assert inside(path) == [*ours(rotated), *others]
+    replaced = Authority.replace(folder, {HOST})
+    assert inside(path) == [*ours(replaced), *others]
+
+
+def test_a_process_that_died_before_it_told_of_a_change_is_made_up_for(folder, authority, system):
+    path = write_bundle(folder, authority)
+    before = path.read_bytes(), authority.certificate_file.read_bytes()
+    rotated = Authority.rotate(folder)
+    path.write_bytes(before[0])
+    authority.certificate_file.write_bytes(before[1])
+    assert Authority.open_or_make(folder, None).news == ()
+    assert inside(path)[:2] == ours(rotated)
+
+
+def test_no_bundle_is_made_that_nobody_asked_for(folder, authority):
+    Authority.rotate(folder)
+    assert not (folder / "bundle.pem").exists()
+
+
 def test_a_process_with_an_old_snapshot_does_not_take_a_new_authority_out(folder, authority, system):
     """It would break the clients of the others."""
     rotated = Authority.rotate(folder, at_once=True)
