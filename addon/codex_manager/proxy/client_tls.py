@@ -51,9 +51,8 @@ class ClientTls(ClientTLSLayer):
     def start_tls(self) -> layer.CommandGenerator[None]:
         asked = self.conn.sni
         if asked is not None and asked.lower().removesuffix(".") != self._host:
-            self.conn.error = "the client asks TLS for another host than CONNECT"
             yield commands.SendData(self.conn, UNRECOGNIZED_NAME)
-            yield commands.CloseConnection(self.conn)
+            yield commands.CloseTcpConnection(self.conn, half_close=True)  # the rest is mitmproxy's own way to fail
             return
         yield from super().start_tls()
 

@@ -11,8 +11,9 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from mitmproxy import flow, options
+from mitmproxy import connection, flow, options
 from mitmproxy.addons.proxyserver import Proxyserver
+from mitmproxy.connection import ConnectionState
 from mitmproxy.proxy import commands, layer, mode_specs
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.mode_servers import ProxyConnectionHandler
@@ -42,6 +43,11 @@ class Connection(ProxyConnectionHandler):
             (data,) = hook.args()
             if isinstance(data, flow.Flow):
                 await data.wait_for_resume()
+
+    def close_connection(self, closed: connection.Connection, half_close: bool = False) -> None:
+        """Close once: a second cancellation would reach mitmproxy while it cleans up after the first, and leak the socket."""
+        if closed.state is not ConnectionState.CLOSED:
+            super().close_connection(closed, half_close)
 
 
 class Listener(Proxyserver):
