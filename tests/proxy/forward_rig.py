@@ -84,7 +84,7 @@ async def forwarding(
     loop = asyncio.get_running_loop()
     before = loop.get_task_factory()
     event_loop.start_tasks_at_once(loop)
-    chosen = {
+    chosen: dict[str, Any] = {
         "enabled": True,
         "hosts": frozenset({HOST}),
         "tunnel": True,

@@ -9,6 +9,7 @@ import time
 
 from collections.abc import Callable
 
+import h2.connection
 import h2.errors
 import h2.events
 
@@ -44,6 +45,12 @@ class _LimitedConnection(BufferedH2Connection):
         self.local_settings.acknowledge()
         # A little more than a client is told, so that the gate can say 431 in words. HPACK counts 32 bytes a header.
         self.decoder.max_header_list_size = 2 * limits.header_bytes + 32 * limits.header_count
+
+    @property
+    def frame_too_large(self) -> bool:
+        """A frame has begun that says it is larger than allowed; h2 would collect all of it before it looks."""
+        data = self.incoming_buffer._data  # noqa: SLF001 - as below
+        return len(data) >= 3 and int.from_bytes(data[:3]) > FRAME
 
     @property
     def heads_begun(self) -> bool:
@@ -95,6 +102,11 @@ class CodexHttp2Server(Http2Server):
                 yield from self._head_is_due()
             return
         yield from super()._handle_event(event)
+        if not self.conn.connected:
+            return
+        if isinstance(event, events.DataReceived) and self.h2_conn.frame_too_large:
+            yield from self.protocol_error("", h2.errors.ErrorCodes.FRAME_SIZE_ERROR)
+            return
         if (
             isinstance(event, events.Start | events.DataReceived)
             and self._deadline is None
@@ -172,7 +184,8 @@ class CodexHttp2Server(Http2Server):
     ) -> layer.CommandGenerator[None]:
         """End the connection without repeating `message`."""
         del message
-        self.h2_conn.close_connection(error_code)
+        if self.h2_conn.state_machine.state is not h2.connection.ConnectionState.CLOSED:  # else h2 has said it already
+            self.h2_conn.close_connection(error_code)
         yield commands.SendData(self.conn, self.h2_conn.data_to_send())
         yield from self.close_connection("HTTP/2 protocol error")
 
