@@ -49,6 +49,9 @@ MEANINGS: dict[str, Meaning] = {
     ),
     "invalid_method": Meaning("The request's method is not a word that HTTP allows.", _MEND),
     "invalid_target": Meaning("The request's path is malformed, or climbs with `..`.", _MEND),
+    "invalid_websocket_handshake": Meaning(
+        "What asks for a WebSocket is not a handshake of version 13.", _MEND, (400, 426)
+    ),
     "method_not_allowed": Meaning(
         "The method is one the proxy does not pass on, or not one of this address.", "Use GET or POST."
     ),
@@ -78,5 +81,8 @@ MEANINGS: dict[str, Meaning] = {
     "unknown_url": Meaning("The path is not below `/v1/`.", "Use the base URL the message names."),
     "upstream_unreachable": Meaning("OpenAI could not be reached, or did not answer in time.", statuses=(502, 504)),
     "vault_locked": Meaning("The vault is locked."),
-    "websocket_not_supported": Meaning("The client asked for a WebSocket.", "Use the HTTP API."),
+    "websocket_not_supported": Meaning(
+        "The client asked for a WebSocket where there is none.",
+        "`/v1/realtime` and `/v1/responses` have one, over HTTP/1.1; elsewhere use the HTTP API.",
+    ),
 }

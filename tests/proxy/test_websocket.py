@@ -4,10 +4,13 @@ import asyncio
 import json
 import time
 
+from typing import Any
+
 import pytest
 
-from codex_manager.testing import FakeOpenAI, answers, toxics
 from tests.proxy.websocket_rig import CREATE, KEY, RefusedError, open_socket, through
+
+from codex_manager.testing import FakeOpenAI, answers, toxics
 
 
 REALTIME = "/v1/realtime?model=gpt-realtime"
@@ -84,10 +87,14 @@ async def test_an_upstream_that_is_gone_is_a_502(fake, tmp_path):
 
 async def test_no_key_of_the_client_and_no_cookie_goes_up(fake, tmp_path):
     """The upstream sees the account's key, once; the client's headers are there as it wrote them."""
-    lines = ("openai-beta: responses_websockets=2026-02-06", "Cookie: a=b", "OpenAI-Organization: org-client", "X-Mine: 1")
-    async with through(fake, tmp_path, "sk-a") as proxy:
-        async with open_socket(proxy.port, "/v1/responses", *lines) as client:
-            await client.turn()
+    lines = (
+        "openai-beta: responses_websockets=2026-02-06",
+        "Cookie: a=b",
+        "OpenAI-Organization: org-client",
+        "X-Mine: 1",
+    )
+    async with through(fake, tmp_path, "sk-a") as proxy, open_socket(proxy.port, "/v1/responses", *lines) as client:
+        await client.turn()
     seen = fake.log[0]
     assert seen.header_values("authorization") == ["Bearer sk-a"]
     assert seen.header("openai-beta") == "responses_websockets=2026-02-06"
@@ -100,7 +107,10 @@ async def test_no_key_of_the_client_and_no_cookie_goes_up(fake, tmp_path):
 @pytest.mark.parametrize("rest", ["", ", openai-beta.realtime-v1"])
 async def test_a_key_in_the_subprotocol_is_the_local_key_and_stays_here(fake, tmp_path, rest):
     protocols = f"Sec-WebSocket-Protocol: realtime, openai-insecure-api-key.{KEY}, openai-organization.org-x{rest}"
-    async with through(fake, tmp_path, "sk-a") as proxy, open_socket(proxy.port, REALTIME, protocols, key=None) as client:
+    async with (
+        through(fake, tmp_path, "sk-a") as proxy,
+        open_socket(proxy.port, REALTIME, protocols, key=None) as client,
+    ):
         assert (await client.receive())["type"] == "session.created"
         assert client.headers["sec-websocket-protocol"] == "realtime"
     seen = fake.log[0]
@@ -248,7 +258,12 @@ async def test_a_turn_tied_to_its_account_is_not_moved(fake, tmp_path, tie):
                 {
                     "type": "error",
                     "status": 429,
-                    "error": {"message": "Rate limit reached.", "type": "requests", "param": None, "code": "rate_limit_exceeded"},
+                    "error": {
+                        "message": "Rate limit reached.",
+                        "type": "requests",
+                        "param": None,
+                        "code": "rate_limit_exceeded",
+                    },
                     "headers": {"retry-after": "30"},
                 }
             ]
@@ -298,12 +313,15 @@ async def test_a_warm_up_is_made_again_elsewhere_and_what_continues_it_goes_on(f
 
 async def test_a_turn_its_account_could_not_serve_is_not_sent_there(fake, tmp_path):
     """Another socket of the account was refused for this model: the turn goes elsewhere without asking again."""
-    async with through(fake, tmp_path, "sk-a", "sk-b") as proxy:
-        async with open_socket(proxy.port) as first, open_socket(proxy.port) as second:
-            fake.script("sk-a", answers.rate_limited(retry_after=30), path=FRAMES)
-            assert served_by(await first.turn(), fake, "sk-b")
-            assert served_by(await second.turn(), fake, "sk-b")
-            assert served_by(await second.turn(), fake, "sk-b")
+    async with (
+        through(fake, tmp_path, "sk-a", "sk-b") as proxy,
+        open_socket(proxy.port) as first,
+        open_socket(proxy.port) as second,
+    ):
+        fake.script("sk-a", answers.rate_limited(retry_after=30), path=FRAMES)
+        assert served_by(await first.turn(), fake, "sk-b")
+        assert served_by(await second.turn(), fake, "sk-b")
+        assert served_by(await second.turn(), fake, "sk-b")
     assert [frame for frame in frames(fake) if frame[0] == "sk-a"] == [("sk-a", 429)]
 
 
@@ -384,7 +402,7 @@ async def test_a_realtime_session_moves_while_nothing_was_said(fake, tmp_path):
             await client.send({"type": "session.update", "session": {"instructions": "Be brief."}})
             assert (await client.receive())["type"] == "session.updated"
             turn = await client.turn({"type": "response.create"})
-            assert [event["type"] for event in turn][0] == "response.created"
+            assert turn[0]["type"] == "response.created"
             assert served_by(turn, fake, "sk-b")
     again = next(seen for seen in fake.log if seen.method == "GET" and seen.key == "sk-b")
     assert [json.loads(message)["type"] for message in again.messages] == ["session.update", "response.create"]
@@ -493,7 +511,8 @@ class Watcher:
     """An addon as people write them."""
 
     def __init__(self):
-        self.seen, self.flow = [], None
+        self.seen: list[str] = []
+        self.flow: Any = None
 
     def request(self, flow):
         self.seen.append("request")
@@ -519,12 +538,14 @@ class Watcher:
 
 async def test_mitmproxys_hooks_see_and_may_change_every_message(fake, tmp_path):
     watcher = Watcher()
-    async with through(fake, tmp_path, "sk-a", addons=[watcher]) as proxy:
-        async with open_socket(proxy.port, deflate=True) as client:
-            await client.send({**CREATE, "input": "drop me"})
-            turn = await client.turn(input="changeme")
-            assert await client.close() == 1000
-            await proxy.until_idle()
+    async with (
+        through(fake, tmp_path, "sk-a", addons=[watcher]) as proxy,
+        open_socket(proxy.port, deflate=True) as client,
+    ):
+        await client.send({**CREATE, "input": "drop me"})
+        turn = await client.turn(input="changeme")
+        assert await client.close() == 1000
+        await proxy.until_idle()
     assert watcher.seen[:3] == ["request", "response 101 True", "websocket_start"]
     assert watcher.seen[3:5] == ["to", "to"]
     assert watcher.seen.count("from") == len(turn)

@@ -3,12 +3,15 @@
 import asyncio
 import json
 
+from typing import Any
+
 import pytest
+
+from tests.proxy.websocket_rig import CREATE, open_socket, through
 
 from codex_manager.engine.websocket_frames import accept_value
 from codex_manager.engine.websocket_session import HIGH_WATER, MOST_QUEUED
 from codex_manager.testing import FakeOpenAI, answers
-from tests.proxy.websocket_rig import CREATE, open_socket, through
 
 
 REALTIME = "/v1/realtime?model=gpt-realtime"
@@ -31,12 +34,13 @@ async def test_a_client_that_does_not_read_stops_the_reading_upstream(fake, tmp_
     fake.account("sk-a")
     fake.always("sk-a", answers.ok("0123456789" * 10_000 * count, chunks=count), path="*#create")
     async with through(fake, tmp_path, "sk-a") as proxy, open_socket(proxy.port) as client:
-        client.reader._transport.pause_reading()
+        transport: Any = client.writer.transport
+        transport.pause_reading()
         await client.send(CREATE)
         await asyncio.sleep(1.0)
         assert session_of(proxy)._out.qsize() <= MOST_QUEUED
         assert 0 < len(fake.log[0].sent_at) < count
-        client.reader._transport.resume_reading()
+        transport.resume_reading()
         deltas = [event["delta"] for event in await client.answer() if event["type"] == "response.output_text.delta"]
         assert len(deltas) == count
         assert sum(map(len, deltas)) == 100_000 * count
@@ -86,6 +90,7 @@ async def test_an_upstream_that_does_not_read_stops_the_reading_from_the_client(
         await server.wait_closed()
 
 
+@pytest.mark.slow
 async def test_a_silent_socket_outlives_mitmproxys_idle_timeout(fake, tmp_path):
     async with through(fake, tmp_path, "sk-a") as proxy:
         proxy.listener._master.options.tcp_timeout = 1
@@ -151,10 +156,9 @@ async def test_a_companys_proxy_is_used_and_environment_proxies_are_not(fake, tm
 
 async def test_messages_sent_before_the_101_are_not_lost(fake, tmp_path):
     """A client that does not wait: its frame comes in one piece with the handshake."""
+    from tests.proxy.websocket_rig import Client, handshake
     from wsproto.connection import Connection, ConnectionType
     from wsproto.events import TextMessage
-
-    from tests.proxy.websocket_rig import Client, handshake
 
     async with through(fake, tmp_path, "sk-a") as proxy:
         reader, writer = await asyncio.open_connection("127.0.0.1", proxy.port)

@@ -13,9 +13,10 @@ from typing import Any
 
 from mitmproxy import options
 from mitmproxy.proxy.layers.http import HTTPMode
+from tests.support import MASTER_KEY, account, make_home
 from wsproto import events
 from wsproto.connection import Connection, ConnectionType
-from wsproto.extensions import PerMessageDeflate
+from wsproto.extensions import Extension, PerMessageDeflate
 
 from codex_manager.config.paths import Paths
 from codex_manager.proxy import loop as event_loop
@@ -25,7 +26,6 @@ from codex_manager.proxy.layer import CodexHttpLayer
 from codex_manager.proxy.listener import Listener
 from codex_manager.proxy.runtime import Runtime
 from codex_manager.testing import FakeOpenAI
-from tests.support import MASTER_KEY, account, make_home
 
 
 KEY = "sk-codex-manager"
@@ -47,10 +47,8 @@ class Proxy:
 
     @property
     def state(self):
+        assert self.runtime._engine is not None
         return self.runtime._engine.state
-
-    def label(self, key: str) -> str:
-        return key.removeprefix("sk-")
 
     async def until_idle(self) -> None:
         """Everything was let go: no exchange, no lease, no connection to the upstream that is in use."""
@@ -61,7 +59,7 @@ class Proxy:
 
 @contextlib.asynccontextmanager
 async def through(
-    fake: FakeOpenAI, folder: Path, *keys: str, addons: Sequence[object] = (), config: str = "", **fields: Any
+    fake: Any, folder: Path, *keys: str, addons: Sequence[object] = (), config: str = "", **fields: Any
 ) -> AsyncIterator[Proxy]:
     """A proxy whose accounts have these keys; the first has the highest priority."""
     for key in keys:
@@ -70,7 +68,9 @@ async def through(
     accounts = [
         account(key.removeprefix("sk-"), key, **{"priority": len(keys) - n, **fields}) for n, key in enumerate(keys)
     ]
-    text = f"proxy:\n  openai_base_url: {fake.base_url}\nrouting:\n  strategy: priority\n  max_inline_wait_s: 0\n{config}"
+    text = (
+        f"proxy:\n  openai_base_url: {fake.base_url}\nrouting:\n  strategy: priority\n  max_inline_wait_s: 0\n{config}"
+    )
     home = make_home(folder, accounts, text)
     loop = asyncio.get_running_loop()
     before = loop.get_task_factory()
@@ -123,7 +123,9 @@ class Client:
 
     async def send(self, message: dict[str, Any] | str | bytes) -> None:
         data = json.dumps(message) if isinstance(message, dict) else message
-        self.writer.write(self.ws.send(events.TextMessage(data) if isinstance(data, str) else events.BytesMessage(data)))
+        self.writer.write(
+            self.ws.send(events.TextMessage(data) if isinstance(data, str) else events.BytesMessage(data))
+        )
         await self.writer.drain()
 
     async def receive(self, patience: float = TIMEOUT) -> Any:
@@ -206,7 +208,7 @@ async def open_socket(
             status = int(first.split(" ")[1])
             if status != 101:
                 raise RefusedError(status, headers, await reader.readexactly(int(headers.get("content-length", "0"))))
-        extensions = []
+        extensions: list[Extension] = []
         if agreed := headers.get("sec-websocket-extensions"):
             deflate = PerMessageDeflate()
             deflate.finalize(agreed)

@@ -100,7 +100,7 @@ def event_of(text: str) -> Event:
     response = response if isinstance(response, dict) else {}
     name = response.get("id")
     verdict = None
-    if kind in _FAILED or (not kind and "error" in body):
+    if kind in _FAILED or ("type" not in body and "error" in body):
         verdict = classify_event(body)
     elif kind == "response.done" and response.get("status") == "failed":
         details = response.get("status_details")

@@ -46,10 +46,16 @@ class _Talk:
 
     async def opened(self, socket: Socket) -> None:
         """Say what is scripted for the opening."""
+        await self._opened_otherwise(socket)
+
+    async def _opened_otherwise(self, socket: Socket) -> bool:
+        """Whether something is scripted for the opening; it is said."""
         step = self._stage.opening(socket.seen)
-        if step is not None and step.reply is not None:
-            facts, _, _ = self._stage.cue(socket.seen, "open", "{}")
-            await self._refuse(socket, step.reply(facts))
+        if step is None or step.reply is None:
+            return False
+        facts, _, _ = self._stage.cue(socket.seen, "open", "{}")
+        await self._refuse(socket, step.reply(facts))
+        return True
 
     async def _perform(self, socket: Socket, message: str, what: str) -> tuple[Facts, Step] | None:
         """Meet the step; None when it has been dealt with."""
@@ -157,8 +163,7 @@ class RealtimeTalk(_Talk):
 
     async def opened(self, socket: Socket) -> None:
         """`session.created`, unless something else is scripted."""
-        if self._stage.opening(socket.seen) is not None:
-            await super().opened(socket)
+        if await self._opened_otherwise(socket):
             return
         self._session = {
             "type": "realtime",
