@@ -12,7 +12,8 @@ NONCE = b"dGhlIHNhbXBsZSBub25jZQ=="
 
 def incoming(*changes, target="/v1/responses", method="GET", **fields):
     """A sound handshake; a change replaces, adds, or (None) takes out."""
-    headers = {b"upgrade": b"websocket", b"connection": b"keep-alive, Upgrade", b"sec-websocket-version": b"13"}
+    headers: dict[bytes, bytes | None] = {b"upgrade": b"websocket", b"sec-websocket-version": b"13"}
+    headers[b"connection"] = b"keep-alive, Upgrade"
     headers[b"sec-websocket-key"] = NONCE
     pairs = tuple((name, value) for name, value in (headers | dict(changes)).items() if value is not None)
     return Incoming(method=method, target=target, headers=pairs, host="127.0.0.1", **fields)
