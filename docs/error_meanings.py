@@ -16,9 +16,20 @@ _MEND = "Mend the client, or whatever stands between it and the proxy; no SDK se
 MEANINGS: dict[str, Meaning] = {
     "account_conflict": Meaning("One request names things that belong to two different accounts."),
     "ambiguous_framing": Meaning("The request does not say clearly where its body ends.", _MEND),
+    "destination_forbidden": Meaning(
+        "A tunnel may not lead there: this machine and its surroundings, a cloud's metadata service, this proxy itself; or"
+        " tunnels are switched off.",
+        "`forward.allow_private` lists networks that are wanted; `forward.tunnel` and `forward.plain_http` switch.",
+    ),
+    "destination_unreachable": Meaning(
+        "The host a tunnel, or a request that is not ours, should go to cannot be reached.",
+        "Look at the host's name, and at the network.",
+        (502, 504),
+    ),
     "duplicate_header": Meaning("A header that may come once came twice, such as `Authorization`.", _MEND),
     "forward_proxy_not_supported": Meaning(
-        "A client uses the listener as `HTTPS_PROXY`.", "Set `OPENAI_BASE_URL` instead."
+        "A client uses the listener as `HTTPS_PROXY`, which `forward.enabled: false` forbids.",
+        "Set `OPENAI_BASE_URL` instead.",
     ),
     "host_missing": Meaning("The request has no `Host` header.", _MEND),
     "host_not_allowed": Meaning(
@@ -38,6 +49,9 @@ MEANINGS: dict[str, Meaning] = {
     ),
     "invalid_method": Meaning("The request's method is not a word that HTTP allows.", _MEND),
     "invalid_target": Meaning("The request's path is malformed, or climbs with `..`.", _MEND),
+    "invalid_websocket_handshake": Meaning(
+        "What asks for a WebSocket is not a handshake of version 13.", _MEND, (400, 426)
+    ),
     "method_not_allowed": Meaning(
         "The method is one the proxy does not pass on, or not one of this address.", "Use GET or POST."
     ),
@@ -48,6 +62,10 @@ MEANINGS: dict[str, Meaning] = {
         "`/ready` only: no account can serve at the moment.", "`codex-manager list` shows the accounts."
     ),
     "origin_not_allowed": Meaning("The request comes from a web page.", "Call the proxy from a program."),
+    "proxy_authentication_required": Meaning(
+        "A client on another machine wants a tunnel and shows no local key.",
+        "`HTTPS_PROXY=http://codex-manager:KEY@HOST:PORT`.",
+    ),
     "rate_limit_exceeded": Meaning(
         "Every account that could serve is rate limited; the headers and the message say for how long.",
         "Wait that long (SDKs do by themselves), or add an account.",
@@ -63,5 +81,8 @@ MEANINGS: dict[str, Meaning] = {
     "unknown_url": Meaning("The path is not below `/v1/`.", "Use the base URL the message names."),
     "upstream_unreachable": Meaning("OpenAI could not be reached, or did not answer in time.", statuses=(502, 504)),
     "vault_locked": Meaning("The vault is locked."),
-    "websocket_not_supported": Meaning("The client asked for a WebSocket.", "Use the HTTP API."),
+    "websocket_not_supported": Meaning(
+        "The client asked for a WebSocket where there is none.",
+        "`/v1/realtime` and `/v1/responses` have one, over HTTP/1.1; elsewhere use the HTTP API.",
+    ),
 }

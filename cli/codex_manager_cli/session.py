@@ -22,6 +22,8 @@ from codex_manager_cli.talk import fail, say, warn
 
 
 __all__ = [
+    "NO_VAULT",
+    "NO_VAULT_HINT",
     "existing",
     "local_keys",
     "made",
@@ -33,6 +35,8 @@ __all__ = [
     "vault_there",
 ]
 
+NO_VAULT = "no vault yet"
+NO_VAULT_HINT = "make one with `codex-manager init`, or add the first account with `codex-manager add LABEL`"
 TRIES = 3
 """Times a master key may be typed; su and ssh allow as many."""
 
@@ -65,10 +69,7 @@ def opened(paths: Paths, stack: ExitStack) -> Vault:
     """The vault, open until the stack closes; having none ends the command."""
     vault = existing(paths, stack)
     if vault is None:
-        fail(
-            "no vault yet",
-            hint="make one with `codex-manager init`, or add the first account with `codex-manager add LABEL`",
-        )
+        fail(NO_VAULT, hint=NO_VAULT_HINT)
     return vault
 
 

@@ -129,14 +129,6 @@ def test_the_session_cannot_take_the_systems_roots_away(monkeypatch, tmp_path):
     assert upstream_context().cert_store_stats() == before
 
 
-def test_a_platform_without_roots_uses_certifis(monkeypatch, tmp_path):
-    nowhere = str(tmp_path / "nothing")
-    paths = ssl.get_default_verify_paths()._replace(openssl_cafile=nowhere, openssl_capath=nowhere)
-    monkeypatch.setattr("codex_manager_certs.trust.BUNDLES", ())
-    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: paths)
-    assert upstream_context().cert_store_stats()["x509_ca"] > 50
-
-
 def test_the_users_authority_adds_to_the_systems(authority):
     before = upstream_context().cert_store_stats()["x509"]
     assert upstream_context(authority / "ca.pem").cert_store_stats()["x509"] == before + 1

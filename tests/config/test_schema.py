@@ -79,3 +79,21 @@ def test_a_typo_is_understood(typed, meant):
 def test_hosts_are_normalised():
     config = Config.model_validate({"proxy": {"allowed_hosts": ["Box.Local.", "[::1]", "10.0.0.1"]}})
     assert config.proxy.allowed_hosts == ("box.local", "::1", "10.0.0.1")
+
+
+def test_hosts_served_from_the_vault_are_names():
+    config = Config.model_validate({"forward": {"hosts": ["EU.api.openai.com."]}})
+    assert config.forward.hosts == ("eu.api.openai.com",)
+    with pytest.raises(pydantic.ValidationError, match="must list host names"):
+        Config.model_validate({"forward": {"hosts": ["10.0.0.1"]}})
+
+
+@pytest.mark.parametrize("text", ["10.0.0.1/8", "intranet", "10.0.0.0/33", "", "fe80::1%eth0"])
+def test_what_is_no_network_is_refused(text):
+    with pytest.raises(pydantic.ValidationError, match="must list networks or addresses"):
+        Config.model_validate({"forward": {"allow_private": [text]}})
+
+
+def test_networks_are_normalised():
+    config = Config.model_validate({"forward": {"allow_private": ["10.0.0.0/8", "192.168.1.5", "FD00::/8"]}})
+    assert config.forward.allow_private == ("10.0.0.0/8", "192.168.1.5/32", "fd00::/8")

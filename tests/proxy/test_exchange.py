@@ -133,7 +133,7 @@ async def test_a_client_lost_while_it_drains_ends_the_exchange():
 async def test_a_multiplexed_client_is_waited_for():
     backlog = 10**6
     exchange, _ = exchange_of(answering(Upstream(), endless()))
-    exchange.multiplexed(lambda: backlog)
+    exchange.multiplexed(lambda: backlog, 1)
     await exchange.send()
     task = asyncio.create_task(exchange.read())
     await asyncio.sleep(0.02)

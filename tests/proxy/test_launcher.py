@@ -70,14 +70,19 @@ def run(home, *arguments, **variables):
 def test_it_says_where_it_listens_and_how_to_use_it(home, tmp_path):
     port_file = tmp_path / "port"
     with running_proxy(home, "--port-file", str(port_file)) as proxy:
-        assert wait_for(lambda: len(proxy.stderr) >= 4)
+        assert wait_for(lambda: len(proxy.stderr) >= 6)
         assert port_file.read_text() == f"{proxy.port}\n"
         assert ask(proxy.port)[0] == 200
     assert proxy.stderr == [
         "codex-manager: 1 account in use\n",
+        "codex-manager: made a certificate authority that can vouch for api.openai.com and nothing else\n",
         f"codex-manager: listening on http://127.0.0.1:{proxy.port}\n",
         f"codex-manager: use it with: export OPENAI_BASE_URL=http://127.0.0.1:{proxy.port}/v1\n",
         f"codex-manager:              export OPENAI_API_KEY={LOCAL_KEY}\n",
+        (
+            "codex-manager: for tools without such settings: codex-manager run -- COMMAND, or HTTPS_PROXY as"
+            " `codex-manager env` says\n"
+        ),
     ]
     assert proxy.process.returncode == 0
 

@@ -21,7 +21,7 @@ def test_every_step_is_documented(name):
 
 @pytest.mark.parametrize("name", [name for name in vars(FakeOpenAI) if not name.startswith("_")])
 def test_what_a_test_calls_is_documented(name):
-    asked_by_connections = {"opened", "closed", "malformed", "begin", "answer", "answer_early"}
+    asked_by_connections = {"opened", "closed", "malformed", "begin", "answer", "answer_early", "cue", "opening"}
     plain = {"connections_open", "revoke"}
     assert name in asked_by_connections | plain or f"fake.{name}" in TEXT
 

@@ -11,7 +11,16 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 
-__all__ = ["Address", "check_host", "is_loopback", "is_wildcard", "normal_base_url", "parse_address", "url_address"]
+__all__ = [
+    "Address",
+    "check_host",
+    "is_literal",
+    "is_loopback",
+    "is_wildcard",
+    "normal_base_url",
+    "parse_address",
+    "url_address",
+]
 
 # RFC 1123 section 2.1; an underscore is tolerated because container networks use it in names
 _HOST_NAME = re.compile(r"(?=.{1,253}\.?\Z)(?:[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?\.?)+\Z")
@@ -68,6 +77,15 @@ def check_host(host: str) -> None:
     # 1.2.3 and 0x7f.1 are read as addresses by some resolvers and as names by others: refuse what is only digits
     if not _HOST_NAME.match(host) or re.fullmatch(r"(?:0[xX][0-9a-fA-F]*|\d+)", host.rstrip(".").rpartition(".")[2]):
         raise ValueError("is not a host name or an IP address")
+
+
+def is_literal(host: str) -> bool:
+    """Whether it is an IP address and not a name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def is_loopback(host: str) -> bool:

@@ -36,6 +36,11 @@ class Paths:
     def vault_file(self) -> Path:
         return self.data_dir / "vault.db"
 
+    @property
+    def authority_dir(self) -> Path:
+        """The certificate authority's files (codex_manager_certs)."""
+        return self.data_dir / "ca"
+
     @classmethod
     def locate(cls, environ: Mapping[str, str] = os.environ) -> "Paths":
         """The places for this environment; nothing is created. An empty `CODEX_MANAGER_HOME` counts as not set."""

@@ -6,6 +6,8 @@ together is in `checks`, where values come from in `load`.
 Law: types are strict (a number is not a word), unknown keys are refused, and an instance never changes.
 """
 
+import ipaddress
+
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,6 +20,7 @@ from codex_manager.core.secret import Secret
 __all__ = [
     "DEFAULT_LOCAL_KEYS",
     "Config",
+    "ForwardSection",
     "LimitsSection",
     "PollingSection",
     "ProxySection",
@@ -58,6 +61,23 @@ def _host(text: str) -> str:
     except ValueError:
         raise ValueError("must list host names or IP addresses, without scheme and port") from None
     return bare.lower().rstrip(".")
+
+
+def _host_name(text: str) -> str:
+    name = _host(text)
+    if address.is_literal(name):
+        raise ValueError("must list host names; a certificate of ours is never valid for an address")
+    return name
+
+
+def _network(text: str) -> str:
+    try:
+        network = ipaddress.ip_network(text)
+        if "%" in text:  # a zone is a name of an interface
+            raise ValueError
+        return str(network)
+    except ValueError:
+        raise ValueError("must list networks or addresses, such as 10.0.0.0/8 or 192.168.1.5") from None
 
 
 def _file(text: str) -> str:
@@ -107,6 +127,30 @@ class ProxySection(_Section):
     )
     allowed_hosts: Annotated[tuple[Annotated[str, AfterValidator(_host)], ...], Field(strict=False)] = _setting(
         (), "Host names, besides loopback and the bind address, under which clients may call the proxy.", max_length=100
+    )
+
+
+class ForwardSection(_Section):
+    """The listener as a forward proxy (`HTTPS_PROXY`). A CONNECT to OpenAI is served from the vault, others are tunnelled."""
+
+    enabled: bool = _setting(True, "Whether clients may use the listener as `HTTPS_PROXY`.")
+    hosts: Annotated[tuple[Annotated[str, AfterValidator(_host_name)], ...], Field(strict=False)] = _setting(
+        (),
+        "Hosts to serve from the vault, besides `api.openai.com` and an `openai.com` host in `proxy.openai_base_url`, such"
+        " as `eu.api.openai.com`. A change makes a new certificate authority.",
+        max_length=100,
+    )
+    tunnel: bool = _setting(
+        True,
+        "Whether connections to all other hosts are tunnelled, byte for byte and unopened, or refused. Clients on other"
+        " machines need a local key as the proxy's password.",
+    )
+    plain_http: bool = _setting(False, "Whether plain `http://` requests to other hosts are passed on, or refused.")
+    allow_private: Annotated[tuple[Annotated[str, AfterValidator(_network)], ...], Field(strict=False)] = _setting(
+        (),
+        "Networks of this machine and its surroundings to which tunnels may lead; without this, never to loopback, private,"
+        " link-local and other addresses that are not public. Metadata services and this proxy itself stay forbidden.",
+        max_length=100,
     )
 
 
@@ -221,6 +265,7 @@ class Config(_Section):
     """The whole configuration, valid."""
 
     proxy: ProxySection = ProxySection()
+    forward: ForwardSection = ForwardSection()
     routing: RoutingSection = RoutingSection()
     polling: PollingSection = PollingSection()
     upstream: UpstreamSection = UpstreamSection()

@@ -15,6 +15,7 @@ from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.http_writer import StreamWriter
 
+from codex_manager.engine.aiohttp_wire import AiohttpWire
 from codex_manager.engine.messages import Headers, UpstreamCutError
 from codex_manager.engine.transport import (
     BodyFailedError,
@@ -24,6 +25,7 @@ from codex_manager.engine.transport import (
     Trouble,
     UpstreamRequest,
 )
+from codex_manager.engine.websocket_frames import accept_value
 
 
 __all__ = ["Exchange"]
@@ -41,7 +43,7 @@ class Exchange:
     """An `UpstreamAnswer` once `start` has returned."""
 
     __slots__ = (
-        "_connection", "_deadline", "_payload", "_request", "_sent", "_timeouts", "_upload", "_upload_error", "address",
+        "_connection", "_deadline", "_payload", "_request", "_sent", "_switching", "_timeouts", "_upload", "_upload_error", "address",
         "headers", "reason", "reused", "status",
     )  # fmt: skip
 
@@ -51,6 +53,7 @@ class Exchange:
         self._timeouts = timeouts
         self._payload: aiohttp.StreamReader | None = None
         self._sent = False
+        self._switching = False
         self._upload: asyncio.Task[None] | None = None
         self._upload_error: BaseException | None = None
         self._deadline: asyncio.Timeout | None = None
@@ -92,7 +95,7 @@ class Exchange:
                     transport.write(head)
                     self._upload = asyncio.create_task(self._send_body(connection), name="upload")
                 message, payload = await protocol.read()
-                while 100 <= message.code < 200:  # an interim answer; 101 is not asked for here
+                while 100 <= message.code < 200 and message.code != 101:  # an interim answer
                     message, payload = await protocol.read()
         except TimeoutError:
             raise self._timed_out() from None
@@ -103,6 +106,12 @@ class Exchange:
         self.status = message.code
         self.reason = message.reason
         self.headers = message.raw_headers
+        if message.code == 101:
+            key = self._request.websocket_key
+            if key is None or not protocol.upgraded or message.headers.get("Sec-WebSocket-Accept") != _accept(key):
+                raise self._no_answer(HttpProcessingError(message="a 101 that answers nothing"))
+            self._switching = True
+            return
         self._payload = payload
         if payload.is_eof():
             self._finish()
@@ -179,6 +188,16 @@ class Exchange:
         text = f"{self._request.endpoint} took nothing of the request for {self._timeouts.idle:g} s"
         return TransportError(text, phase=Phase.NOT_SENT, trouble=Trouble.TIMEOUT, reused=self.reused)
 
+    # --- after a 101 ---
+
+    def switched(self) -> AiohttpWire:
+        """The raw connection."""
+        connection = self._connection
+        assert connection is not None
+        assert connection.protocol is not None
+        assert self._switching
+        return AiohttpWire(connection.protocol, self._timeouts.idle)
+
     # --- the answer's body ---
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -232,6 +251,10 @@ class Exchange:
         if self._connection is not None:
             connection, self._connection = self._connection, None
             _abort(connection)
+
+
+def _accept(key: bytes) -> str:
+    return accept_value(key).decode("ascii")
 
 
 def _abort(connection: Connection) -> None:

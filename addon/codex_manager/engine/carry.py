@@ -37,6 +37,7 @@ from codex_manager.engine.identity import UnsendableError, lower_headers
 from codex_manager.engine.kept import KeptError
 from codex_manager.engine.messages import Answer, Request
 from codex_manager.engine.transport import BodyFailedError, Phase, TransportError, Trouble, UpstreamAnswer
+from codex_manager.engine.websocket_link import Link
 
 
 if TYPE_CHECKING:
@@ -73,8 +74,10 @@ class OnceBody:
 class Carriage:
     """The journey of one request. Make one, `run` it once."""
 
-    def __init__(self, engine: "Engine", request: Request) -> None:
+    def __init__(self, engine: "Engine", request: Request, *, facts: Facts | None = None) -> None:
+        """`facts` are those of a WebSocket, which are not in its handshake's body."""
         self._engine = engine
+        self._link: Link | None = None
         self._now = engine.clock.monotonic
         headers = lower_headers(request.headers)
         endpoint = describe(request.method, request.target)
@@ -96,7 +99,7 @@ class Carriage:
         if engine.policy.strategy == "sticky":
             session = session_key(request.client, said.model, headers, body)
         access = said.model or f"/v1/{endpoint.family}"
-        self._facts = Facts(model=said.model, access=access, tokens=estimate, session=session)
+        self._facts = facts or Facts(model=said.model, access=access, tokens=estimate, session=session)
         # All mutable state of the journey: attempts, those of them that reached an upstream, moves that cost budget, when
         # it must have found an account, whom it tried, and what is kept in case nothing better comes.
         self._attempts = 0
@@ -108,6 +111,11 @@ class Carriage:
         self._tried: list[str] = []
         self._first_access: KeptError | None = None
         self._last: KeptError | None = None
+
+    async def open(self) -> tuple[Answer, Link | None]:
+        """Carry a WebSocket's handshake: the answer, and the link that was opened if one was."""
+        answer = await self.run()
+        return answer, self._link
 
     async def run(self) -> Answer:
         """Carry the request. Raises nothing but CancelledError."""
@@ -213,6 +221,8 @@ class Carriage:
 
     def _good(self, lease: Lease, upstream: UpstreamAnswer, choice: Choice) -> Answer:
         engine, now = self._engine, self._now()
+        if upstream.status == 101:
+            self._link = Link(engine, lease, upstream, choice.candidate.account, self._request.message_limit)
         self._drop()
         headers = lower_headers(upstream.headers)
         marks.arrived(engine.state, lease, headers, now)
@@ -253,7 +263,9 @@ class Carriage:
             return False
         if self._sent >= settings.max_attempts or self._now() - self._began > settings.attempt_budget_s:
             return False
-        return rule.may_replay(self._replay, ambiguous_allowed=settings.ambiguous_replay == "stateless")
+        # A handshake that was sent and not answered has done nothing.
+        ambiguous_allowed = settings.ambiguous_replay == "stateless" or self._request.websocket
+        return rule.may_replay(self._replay, ambiguous_allowed=ambiguous_allowed)
 
     async def _same_again(self, rule: Rule, outcome: KeptError | Broken, choice: Choice) -> bool:
         """Whether the same account gets another try, after the pause that belongs before it."""

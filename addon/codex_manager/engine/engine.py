@@ -12,12 +12,14 @@ import logging
 import random as randomness
 
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import Enum
 from typing import Final
 
 from codex_manager.core import marks
 from codex_manager.core.account import Account
 from codex_manager.core.budget import RetryBudget
+from codex_manager.core.client_secrets import ClientSecrets
 from codex_manager.core.cooling import Phase
 from codex_manager.core.errors import type_and_place
 from codex_manager.core.failure import FailureClass
@@ -29,6 +31,7 @@ from codex_manager.engine.broken import Broken
 from codex_manager.engine.carry import Carriage
 from codex_manager.engine.clock import Clock, SystemClock
 from codex_manager.engine.delivery import bad_request, delivered, internal_error, own_answer, verbatim, without_body
+from codex_manager.engine.ephemeral import carry_ephemeral, learning
 from codex_manager.engine.identity import UnsendableError, Way, lower_headers, way_to
 from codex_manager.engine.kept import KeptError
 from codex_manager.engine.messages import Answer, Request
@@ -43,11 +46,15 @@ from codex_manager.engine.transport import (
     UpstreamAnswer,
 )
 from codex_manager.engine.waiting import WaitingRoom
+from codex_manager.engine.websocket import open_session
 
 
 __all__ = ["UNCHANGED", "Engine", "Unchanged"]
 
 log = logging.getLogger(__name__)
+
+HANDSHAKE_S = 30.0
+"""A WebSocket's handshake is answered at once: no model works on it. Edges allow about as much."""
 
 
 class Unchanged(Enum):
@@ -74,6 +81,7 @@ class Engine:
         self.clock: Clock = clock or SystemClock()
         self.random = random or randomness.Random()
         self.state = State()
+        self.client_secrets = ClientSecrets()
         self.budget = RetryBudget()
         self.waiting = WaitingRoom(self.clock)
         self.recheck = Recheck(self)
@@ -97,13 +105,21 @@ class Engine:
         if not self.candidates:
             return own_answer(explain.no_accounts())
         try:
-            answer = await Carriage(self, request).run()
+            answer = await self._carried(request)
         except Exception as error:  # noqa: BLE001 - fail closed
             log.error("a request could not be carried: %s", type_and_place(error))  # noqa: TRY400 - a traceback may quote a header
             answer = own_answer(internal_error())
         if answer.account_id is None and request.method == "HEAD":
             answer.body = without_body()
         return answer
+
+    async def _carried(self, request: Request) -> Answer:
+        if request.ephemeral is not None:
+            return await carry_ephemeral(self, request)
+        if request.websocket:
+            return await open_session(self, request)
+        answer = await Carriage(self, request).run()
+        return learning(answer, request, self.client_secrets, self.clock.monotonic())
 
     async def call_account(self, account_id: str, request: Request) -> Answer:
         """One attempt with one account, whatever stands against it; its answer as it is. For reads only."""
@@ -152,7 +168,10 @@ class Engine:
         way = self._ways.get(account_id)
         if way is None:
             raise UnsendableError("the account was removed")
-        return await self._transport.send(way.request(request), self._timeouts, fresh=fresh)
+        timeouts = self._timeouts
+        if request.websocket:
+            timeouts = replace(timeouts, header=min(timeouts.header, HANDSHAKE_S))
+        return await self._transport.send(way.request(request), timeouts, fresh=fresh)
 
     def end(self, lease: Lease) -> None:
         """An attempt is over."""
@@ -160,6 +179,10 @@ class Engine:
             self.waiting.wake()
 
     # --- what it knows ---
+
+    def has_issued(self, client_secret: bytes) -> bool:
+        """Whether one of the accounts issued this client secret of Realtime."""
+        return self.client_secrets.issuer(client_secret, self.clock.monotonic()) is not None
 
     def usable_accounts(self) -> list[Account]:
         """Enabled accounts that nothing keeps every request from."""

@@ -6,7 +6,9 @@ be replaced is not built. What belongs to the client's own account or to its hop
 else goes on as it came, in its order and case.
 """
 
+import base64
 import ipaddress
+import secrets
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -15,6 +17,7 @@ from urllib.parse import urlsplit
 from codex_manager.core.account import Account
 from codex_manager.engine.messages import Headers, Request
 from codex_manager.engine.transport import Endpoint, UpstreamRequest
+from codex_manager.engine.websocket_frames import deflate_offers
 
 
 __all__ = ["UnsendableError", "Way", "answer_headers", "lower_headers", "way_to"]
@@ -22,11 +25,12 @@ __all__ = ["UnsendableError", "Way", "answer_headers", "lower_headers", "way_to"
 NEVER_UP = frozenset({
     b"authorization", b"openai-organization", b"openai-project", b"cookie", b"host", b"connection", b"keep-alive",
     b"proxy-connection", b"proxy-authorization", b"proxy-authenticate", b"te", b"trailer", b"upgrade", b"expect",
-    b"http2-settings", b"content-length", b"transfer-encoding",
+    b"http2-settings", b"content-length", b"transfer-encoding", b"sec-websocket-key", b"sec-websocket-extensions",
 })  # fmt: skip
 NEVER_DOWN = frozenset({
     b"set-cookie", b"connection", b"keep-alive", b"proxy-connection", b"proxy-authenticate", b"te", b"trailer", b"upgrade",
 })  # fmt: skip
+SWITCH = frozenset({b"connection", b"upgrade", b"sec-websocket-key", b"sec-websocket-extensions"})
 OWN_PREFIX = b"x-codex-manager-"
 NO_BODY = frozenset({"GET", "HEAD", "OPTIONS", "DELETE", "TRACE"})
 """Methods that say nothing about a body when there is none; others say `Content-Length: 0` (RFC 9110 §8.6)."""
@@ -71,7 +75,10 @@ class Way:
             raise UnsendableError("the path does not begin with a slash")
         framing, length = _framing(request)
         host = self.endpoint.authority.encode("ascii")
+        websocket_key = base64.b64encode(secrets.token_bytes(16)) if request.websocket else None  # RFC 6455 §4.1
         own = {b"host": host} if framing is None else {b"host": host, framing[0].lower(): framing[1]}
+        if websocket_key is not None:
+            own |= _switching(request, websocket_key)
         headers: list[tuple[bytes, bytes]] = []
         for header in request.headers:
             name = header[0].lower()
@@ -84,8 +91,11 @@ class Way:
             headers.insert(0, (b"Host", host))
         if framing is not None and framing[0].lower() in own:
             headers.append(framing)
-        headers += self._identity
-        headers.append((b"Authorization", b"Bearer " + self._account.api_key.reveal().encode("ascii")))
+        headers += [(name.title(), value) for name, value in own.items() if name in SWITCH]
+        key = request.ephemeral if request.ephemeral is not None else self._account.api_key
+        if request.ephemeral is None:
+            headers += self._identity
+        headers.append((b"Authorization", b"Bearer " + key.reveal().encode("ascii")))
         return UpstreamRequest(
             endpoint=self.endpoint,
             method=method,
@@ -94,7 +104,19 @@ class Way:
             body=request.body,
             chunked=request.chunked,
             content_length=length,
+            websocket_key=websocket_key,
         )
+
+
+def _switching(request: Request, key: bytes) -> dict[bytes, bytes]:
+    """The headers that ask for a WebSocket. Of the client's extensions those that are spoken here."""
+    said = {b"connection": b"Upgrade", b"upgrade": b"websocket", b"sec-websocket-key": key}
+    offered = [
+        value.decode("latin-1") for name, value in request.headers if name.lower() == b"sec-websocket-extensions"
+    ]
+    if (offers := deflate_offers(", ".join(offered))) != "":
+        said[b"sec-websocket-extensions"] = offers.encode("latin-1")
+    return said
 
 
 def _framing(request: Request) -> tuple[tuple[bytes, bytes] | None, int | None]:

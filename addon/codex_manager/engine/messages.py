@@ -6,7 +6,13 @@ pairs of bytes in wire order and case; bodies are bytes, or an iterator of bytes
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+from codex_manager.core.secret import Secret
+
+
+if TYPE_CHECKING:
+    from codex_manager.engine.websocket_session import Session
 
 __all__ = ["Answer", "Body", "Headers", "Request", "UpstreamCutError"]
 
@@ -33,6 +39,12 @@ class Request:
     """Bytes to come when `body` is an iterator and the client said so."""
     chunked: bool = False
     """The client framed the body with `Transfer-Encoding: chunked`; the upstream gets the same framing."""
+    websocket: bool = False
+    """The client asks to open a WebSocket; the engine opens its own and answers with a `Session`."""
+    ephemeral: Secret | None = None
+    """A client secret of Realtime (`ek_…`) one of the accounts issued: it goes on as it is, to that account only."""
+    message_limit: int = 32 * 1024 * 1024
+    """Bytes a single WebSocket message may have."""
     client: str = "default"
     """Name of the local key that was used."""
     id: str = ""
@@ -63,5 +75,7 @@ class Answer:
     """Where the answer came from, for the flow's `server_conn`."""
     first_byte_at: float = 0.0
     """Unix time the upstream's headers arrived."""
+    session: "Session | None" = None
+    """With a 101: the socket, open at the upstream's end. Then `body` is empty."""
     facts: dict[str, str | int | float] = field(default_factory=dict)
     """Plain values for the flow's comment and metadata; never a secret."""

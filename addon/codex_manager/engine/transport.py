@@ -24,6 +24,7 @@ __all__ = [
     "Trouble",
     "UpstreamAnswer",
     "UpstreamRequest",
+    "Wire",
 ]
 
 
@@ -100,6 +101,8 @@ class UpstreamRequest:
     chunked: bool = False
     content_length: int | None = None
     """Bytes an iterator must yield; None when the body is chunked."""
+    websocket_key: bytes | None = None
+    """The request asks to become a WebSocket, with this key; only then may it be answered by a 101."""
 
     def __repr__(self) -> str:
         return f"<UpstreamRequest {self.method.decode('latin-1')} to {self.endpoint}>"  # never the headers
@@ -115,6 +118,18 @@ class Timeouts:
     """From the last byte of the request to the answer's headers."""
     idle: float = 600.0
     """Between two pieces of the answer, and for a stalled upload."""
+
+
+class Wire(Protocol):
+    """The raw bytes of a connection that has switched to another protocol."""
+
+    async def read(self) -> bytes:
+        """What has come, as soon as there is something; empty at the end, however it came. Safe to cancel."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Send; nothing happens after the end."""
+        ...
 
 
 class UpstreamAnswer(Protocol):
@@ -134,6 +149,10 @@ class UpstreamAnswer(Protocol):
 
     async def __anext__(self) -> bytes:
         """The next piece of the body as it arrives; UpstreamCutError when it breaks off."""
+        ...
+
+    def switched(self) -> Wire:
+        """After a 101: the connection, until `close`. Ask once."""
         ...
 
     def close(self) -> None:

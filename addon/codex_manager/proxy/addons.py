@@ -14,11 +14,11 @@ from typing import Any
 from mitmproxy import addonmanager, ctx
 from mitmproxy.utils import asyncio_utils
 
+from codex_manager.config.hosts import OPENAI_HOST
 from codex_manager.config.paths import Paths
 from codex_manager.core.errors import CodexManagerError, type_and_place
 from codex_manager.proxy.bridge import Bridge
 from codex_manager.proxy.runtime import Runtime
-from codex_manager.proxy.translate import OPENAI_HOST
 
 
 __all__ = ["RuntimeAddon", "addons"]

@@ -11,6 +11,7 @@ import socket
 import struct
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from mitmproxy import connection, http
 from mitmproxy.proxy import layer, mode_specs, server
@@ -21,9 +22,11 @@ from codex_manager.core.errors import type_and_place
 from codex_manager.engine.messages import Answer
 from codex_manager.proxy import faults
 from codex_manager.proxy.exchange import Exchange
+from codex_manager.proxy.forward import Forward, Intercept, Passage, passage_of
 from codex_manager.proxy.host import Claim
 from codex_manager.proxy.incoming import Admission, Door, Incoming, Limits
 from codex_manager.proxy.layer import ClosedLayer, replace_http_layer
+from codex_manager.proxy.notices import Room
 
 
 __all__ = ["Bridge", "Connections"]
@@ -35,8 +38,8 @@ type Connections = Mapping[tuple[object, ...] | str, server.ConnectionHandler]
 
 
 class Bridge:
-    """Serves the layers. `forward` says whether CONNECT and absolute-form requests are mitmproxy's business (they are
-    in mitmdump) or refused (in the launcher of our own).
+    """Serves the layers. `forward` says whether CONNECT and absolute-form requests are mitmproxy's business, as in
+    mitmdump. In the launcher of our own they are `forwarder`'s; without one they are refused.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class Bridge:
         hears: Callable[[str], bool],
         routed: Callable[[], frozenset[str]],
         forward: bool,
+        forwarder: Forward | None = None,
         endpoint: Callable[[], str] = lambda: "http://127.0.0.1:8080/v1",
     ) -> None:
         self.name = "codex_manager_bridge"
@@ -60,6 +64,7 @@ class Bridge:
         self._connections = connections
         self._routed = routed
         self._forward = forward
+        self._forwarder = forwarder
         self._endpoint = endpoint
         self._clients: dict[Exchange, connection.Client] = {}
 
@@ -81,6 +86,17 @@ class Bridge:
             return Claim.BASE_URL if reverse else Claim.FORWARD  # the layer is there for routed hosts only
         if not data.authority and not data.host:
             return Claim.BASE_URL
+        if self._forwarder is not None:
+            if data.method == b"CONNECT":
+                return Claim.CONNECT
+            peer = context.client.peername[0]
+            match self._forwarder.absolute(data.scheme, data.authority, request.headers.fields, peer):
+                case "here":
+                    return Claim.BASE_URL
+                case "ours":
+                    return Claim.FORWARD
+                case _:
+                    return Claim.OTHER
         if not self._forward:
             return Claim.PROXY
         return Claim.FORWARD if data.method != b"CONNECT" and data.host.lower() in self._routed() else Claim.THEIRS
@@ -90,9 +106,32 @@ class Bridge:
         if self.door is None:
             return faults.fault(503, "codex-manager is not ready yet.", "not_ready")
         try:
-            return self.door.admit(incoming)
+            admitted = self.door.admit(incoming)
         except Exception as error:  # noqa: BLE001 - fail closed
             log.error("a request could not be judged: %s", type_and_place(error))  # noqa: TRY400 - the message may quote a header
+            return faults.broken()
+        if self._forwarder is not None and isinstance(admitted, Admission) and admitted.foreign:
+            return replace(admitted, passage=passage_of(incoming))
+        return admitted
+
+    def connect(self, context: Context, request: http.Request) -> Intercept | Passage | Answer:
+        """What becomes of a CONNECT; never raises."""
+        if self.door is None or self._forwarder is None:
+            return faults.fault(503, "codex-manager is not ready yet.", "not_ready")
+        try:
+            return self._forwarder.connect(request.data.authority, request.headers.fields, context.client.peername[0])
+        except Exception as error:  # noqa: BLE001 - fail closed
+            log.error("a CONNECT could not be judged: %s", type_and_place(error))  # noqa: TRY400 - as above
+            return faults.broken()
+
+    def pass_on(self, incoming: Incoming, scheme: bytes) -> Admission | Answer:
+        """What becomes of a request for another host; never raises."""
+        if self.door is None or self._forwarder is None:
+            return faults.fault(503, "codex-manager is not ready yet.", "not_ready")
+        try:
+            return self._forwarder.admit(incoming, scheme)
+        except Exception as error:  # noqa: BLE001 - fail closed
+            log.error("a request could not be judged: %s", type_and_place(error))  # noqa: TRY400 - as above
             return faults.broken()
 
     def not_proxied(self) -> Answer:
@@ -128,6 +167,12 @@ class Bridge:
         """The process is about to end."""
         return self.draining
 
+    def wind_down(self) -> None:
+        """The process is about to end: no connection is kept, and WebSockets end with what is under way."""
+        self.draining = True
+        for exchange in list(self.running):
+            exchange.wind_down()
+
     # What the layers yield (hooks.py).
 
     async def codex_upstream_send(self, exchange: Exchange) -> None:
@@ -138,11 +183,28 @@ class Bridge:
         """Fetch what comes next."""
         await exchange.read()
 
+    async def codex_socket_read(self, exchange: Exchange) -> None:
+        """Fetch what a WebSocket has for its client."""
+        await exchange.listen()
+
+    async def codex_socket_full(self, exchange: Exchange) -> None:
+        """As `codex_upload_full`."""
+        client = self._clients.get(exchange)
+        handler = self._handler(client) if client is not None else None
+        if handler is not None:
+            async with handler._drain_lock:  # noqa: SLF001 - mitmproxy has no other way to pause a client
+                await exchange.room()
+
     async def codex_upload_full(self, exchange: Exchange) -> None:
         """Keep mitmproxy from reading on: it reads after each drain of the writers, which takes this lock."""
         client = self._clients.get(exchange)
         handler = self._handler(client) if client is not None else None
-        if handler is not None and exchange.upload is not None:
+        if handler is None or exchange.upload is None:
+            return
+        if exchange.stream_id is not None:  # the other streams of the connection go on: HTTP/2 has windows
+            await exchange.upload.room()
+            await handler.server_event(Room(exchange.stream_id))
+        else:
             async with handler._drain_lock:  # noqa: SLF001 - mitmproxy has no other way to pause a client
                 await exchange.upload.room()
 

@@ -15,6 +15,7 @@ from typing import Final
 
 from codex_manager.core.errors import type_and_place
 from codex_manager.engine.messages import Answer, Body, UpstreamCutError
+from codex_manager.engine.websocket_frames import Closed, Message
 from codex_manager.proxy.incoming import Admission, Door
 from codex_manager.proxy.upload import Upload
 
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 
 BATCH: Final = 64 * 1024  # what is at hand already goes out in one piece up to this; asyncio's own read size
 CLIENT_BACKLOG: Final = 64 * 1024  # bytes an HTTP/2 client may leave unread before we stop reading upstream
+MESSAGES: Final = 16  # of a WebSocket that go out before the client's socket is looked at again
 _END: Final = object()
 
 
@@ -55,12 +57,16 @@ class Exchange:
         self.answer: Answer | None = None
         self.chunk = b""
         """What the last `send` or `read` brought of the body."""
+        self.arrived: list[Message | Closed] = []
+        """What the last `listen` brought."""
         self.ending = Ending.OPEN
         self.upload: Upload | None = None
         """The request's body while it streams."""
         self.sent_at = 0.0
         self.progress: asyncio.Event | None = None
         """To be set whenever a multiplexed client may have made room."""
+        self.stream_id: int | None = None
+        """Which of the streams that share the client's connection; None for a connection of its own."""
         self._backlog: Callable[[], int] | None = None
         self.sink: Callable[[bytes], None] | None = None
         """Where `read` may bring the body itself, piece by piece, instead of coming back with each."""
@@ -78,14 +84,30 @@ class Exchange:
         self._admission = admission
         self._body = body
 
-    def multiplexed(self, backlog: Callable[[], int]) -> None:
+    def multiplexed(self, backlog: Callable[[], int], stream_id: int) -> None:
         """The client shares its connection between streams: `backlog` says how much this one has not taken yet."""
         self._backlog = backlog
+        self.stream_id = stream_id
         self.progress = asyncio.Event()
 
     async def send(self) -> None:
         """Carry the request (unless an answer is there already) and take what of the body is at hand with it."""
         await self._guarded(self._send)
+
+    async def listen(self) -> None:
+        """Bring what the WebSocket has for the client, once it has taken what it was sent before."""
+        self.arrived = []
+        await self._guarded(self._listen)
+
+    async def room(self) -> None:
+        """Wait until the WebSocket's upstream has taken what is waiting for it."""
+        if self.answer is not None and self.answer.session is not None:
+            await self.answer.session.room()
+
+    def wind_down(self) -> None:
+        """The process is about to end: a WebSocket ends with what is under way."""
+        if self.answer is not None and self.answer.session is not None and self.ending is Ending.OPEN:
+            self.answer.session.drain()
 
     async def read(self) -> None:
         """Bring the next piece of the body (with a sink, all but the last), once the client has taken those before."""
@@ -114,7 +136,19 @@ class Exchange:
             self.sent_at = time.time()
             self.answer = await self._door.carry(self._admission, self._body)
             self._body = b""
-        self._gather(b"")
+        if self.answer.session is None:
+            self._gather(b"")
+
+    async def _listen(self) -> None:
+        assert self.answer is not None
+        session = self.answer.session
+        assert session is not None
+        await self._drain()
+        found: Message | Closed | None = await session.receive()
+        while found is not None:
+            self.arrived.append(found)
+            more = isinstance(found, Message) and len(self.arrived) < MESSAGES
+            found = session.receive_now() if more else None
 
     async def _read(self) -> None:
         while True:

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from mitmproxy import http
 
 from codex_manager.core.openai_error import REQUEST_TOO_LARGE, error_body
-from codex_manager.engine.messages import Answer
+from codex_manager.engine.messages import Answer, Headers
 from codex_manager.proxy.answers import plain_answer
 
 
@@ -30,9 +30,9 @@ def error_response(status: int, message: str) -> bytes:
     return head.encode() + body
 
 
-def fault(status: int, message: str, code: str) -> Answer:
+def fault(status: int, message: str, code: str, *, headers: Headers = ()) -> Answer:
     """An answer of the bridge's own, after which the connection closes."""
-    return plain_answer(status, _body(status, message, code), headers=(CLOSE,))
+    return plain_answer(status, _body(status, message, code), headers=(*headers, CLOSE))
 
 
 def broken() -> Answer:
@@ -55,10 +55,10 @@ def too_large(limit: int) -> Answer:
 
 
 def not_proxied(endpoint: str) -> Answer:
-    """What a client that takes the base-URL listener for an HTTPS_PROXY is told."""
+    """What a client is told that uses the listener as HTTPS_PROXY where that is switched off."""
     return fault(
         501,
-        f"This listener is no forward proxy (that comes with a later release): set OPENAI_BASE_URL to {endpoint}"
+        f"This listener is no forward proxy (forward.enabled is false): set OPENAI_BASE_URL to {endpoint}"
         " and unset HTTPS_PROXY.",
         "forward_proxy_not_supported",
     )

@@ -9,9 +9,17 @@ from dataclasses import dataclass
 from mitmproxy.proxy import commands
 
 from codex_manager.proxy.exchange import Exchange
+from codex_manager.proxy.tunnels import Tunnel
 
 
-__all__ = ["CodexUploadFullHook", "CodexUpstreamReadHook", "CodexUpstreamSendHook"]
+__all__ = [
+    "CodexSocketFullHook",
+    "CodexSocketReadHook",
+    "CodexTunnelOpenHook",
+    "CodexUploadFullHook",
+    "CodexUpstreamReadHook",
+    "CodexUpstreamSendHook",
+]
 
 
 @dataclass
@@ -34,3 +42,25 @@ class CodexUploadFullHook(commands.StartHook):
 
     blocking = False
     exchange: Exchange
+
+
+@dataclass
+class CodexSocketReadHook(commands.StartHook):
+    """Fetch what a WebSocket has for the client, once the client has taken what it was sent."""
+
+    exchange: Exchange
+
+
+@dataclass
+class CodexSocketFullHook(commands.StartHook):
+    """Stop reading from a WebSocket's client until the upstream has taken what is waiting. Pauses nothing else."""
+
+    blocking = False
+    exchange: Exchange
+
+
+@dataclass
+class CodexTunnelOpenHook(commands.StartHook):
+    """Connect to where a tunnel leads; afterwards it has a server, or says why not."""
+
+    tunnel: Tunnel

@@ -6,18 +6,21 @@ Knows the plain request. Law: everything here is synchronous and cheap; what wai
 import enum
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from mitmproxy import http
+from mitmproxy.proxy import layer
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import HTTPMode
 
 from codex_manager.engine.messages import Answer, Headers
+from codex_manager.proxy.destination import Destination
 from codex_manager.proxy.exchange import Exchange
+from codex_manager.proxy.forward import Intercept, Passage
 from codex_manager.proxy.incoming import Admission, Incoming, Limits
 
 
-__all__ = ["Claim", "LayerHost", "incoming_of"]
+__all__ = ["Claim", "LayerHost", "Successor", "incoming_of"]
 
 
 class Claim(enum.Enum):
@@ -29,8 +32,25 @@ class Claim(enum.Enum):
     """Ours: on its way to a routed host."""
     PROXY = enum.auto()
     """Meant for a forward proxy, which this listener is not: refused."""
+    CONNECT = enum.auto()
+    """A client asks for a connection to somewhere."""
+    OTHER = enum.auto()
+    """In absolute form, for another host: passed on, or refused."""
     THEIRS = enum.auto()
     """mitmproxy's own business."""
+
+
+@runtime_checkable
+class Successor(Protocol):
+    """The layer of a connection, as its streams see it: another one can take its place."""
+
+    def succeed(self, successor: layer.Layer) -> None:
+        """From the next event on, the connection is this layer's."""
+        ...
+
+    def intercept(self, destination: Destination) -> None:
+        """From the next event on, the connection is TLS with a certificate of ours."""
+        ...
 
 
 class LayerHost(Protocol):
@@ -50,6 +70,14 @@ class LayerHost(Protocol):
 
     def admit(self, incoming: Incoming) -> Admission | Answer:
         """Decide on the head; never raises."""
+        ...
+
+    def connect(self, context: Context, request: http.Request) -> Intercept | Passage | Answer:
+        """What becomes of a CONNECT; never raises."""
+        ...
+
+    def pass_on(self, incoming: Incoming, scheme: bytes) -> Admission | Answer:
+        """What becomes of a request for another host; never raises."""
         ...
 
     def exchange(self, context: Context) -> Exchange:
@@ -92,6 +120,7 @@ def incoming_of(request: http.Request, fields: Headers, context: Context, claim:
         elif low == b"transfer-encoding":
             chunked = True
     peer = context.client.peername
+    destination = context.server.address or (data.host, data.port)
     return Incoming(
         method=data.method.decode("utf-8", "surrogateescape"),
         target=data.path.decode("utf-8", "surrogateescape"),
@@ -102,6 +131,7 @@ def incoming_of(request: http.Request, fields: Headers, context: Context, claim:
         peer=(peer[0], peer[1]),
         host=host.decode("utf-8", "surrogateescape"),
         content_length=length,
+        destination=(destination[0], destination[1]) if claim is not Claim.BASE_URL and destination[0] else None,
         # HTTP/2 bodies of unknown length have no framing of their own to copy; upstream they need one
         chunked=chunked or (length is None and not ends and data.http_version == b"HTTP/2.0"),
     )

@@ -155,6 +155,12 @@ class CodexHttp1Server(Http1Server):
             if self.buf:
                 yield from self.state(events.DataReceived(self.conn, b""))
 
+    def take_rest(self) -> bytes:
+        """What the client sent after its request; superfluous empty lines after CONNECT are eaten, as mitmproxy does."""
+        rest = bytes(self.buf.maybe_extract_at_most(len(self.buf)) or b"").lstrip(b"\r\n")
+        self.buf = HeadBuffer()
+        return rest
+
     def done(self, event: events.Event) -> layer.CommandGenerator[None]:
         """Whatever still comes after the end is ignored."""
         self.buf = HeadBuffer()
@@ -201,7 +207,8 @@ class CodexHttp1Server(Http1Server):
             elif low == b"connection" and b"close" in value.lower():
                 self._close = True
         status = response.status_code
-        self._bodiless = self.request.data.method == b"HEAD" or status in {204, 304} or status < 200
+        bodiless = status in {204, 304} or (status < 200 and status != 101)
+        self._bodiless = self.request.data.method == b"HEAD" or bodiless
         self._close = self._close or not (framed or self._bodiless)
         raw = http1.assemble_response_head(response)
         if isinstance(event, ResponseStart) and event.data and not self._bodiless:

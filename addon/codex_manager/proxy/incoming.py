@@ -9,6 +9,7 @@ wrong behind the door is an answer.
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from codex_manager.core.secret import Secret
 from codex_manager.engine.messages import Answer, Body, Headers
 
 
@@ -36,6 +37,8 @@ class Incoming:
     """Host or :authority as the client sent it, with its port if it named one; empty when there was none."""
     content_length: int | None = None
     chunked: bool = False
+    destination: tuple[str, int] | None = None
+    """Where CONNECT, or an absolute-form target, says it goes; None by base URL."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +52,15 @@ class Admission:
     """What is left for the engine: without the local key, hop-by-hop headers, cookies and our own headers (see strip)."""
     local: bool = False
     """One of our own endpoints answers; nothing goes upstream."""
+    websocket: bool = False
+    """It asks to open one of OpenAI's WebSockets, by a sound handshake."""
+    ephemeral: Secret | None = None
+    """A client secret of Realtime that one of the accounts issued: it goes on as it is, to that account."""
     foreign: bool = False
-    """Forward mode with `foreign_keys: pass` and a key that is not ours: the request goes on as it came, with its own
-    Authorization, over the bridge's own connection. `carry` refuses it."""
+    """Not ours: a key of the client's own under `foreign_keys: pass`, or another host in plain HTTP. The request goes on
+    as it came, with its own Authorization."""
+    passage: tuple[str, str, int] | None = None
+    """Where a foreign one goes: scheme, host, port. Without it `carry` refuses: inside mitmdump, mitmproxy carries them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

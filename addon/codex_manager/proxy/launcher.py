@@ -13,24 +13,34 @@ import getpass
 import logging
 import os
 import signal
+import socket
 import sys
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mitmproxy import options
 from mitmproxy.proxy.layers.http import HTTPMode
 
+from codex_manager import __version__
 from codex_manager.config.address import Address, is_wildcard
 from codex_manager.config.paths import Paths
+from codex_manager.config.presence import RunningProxy
 from codex_manager.config.schema import DEFAULT_LOCAL_KEYS
 from codex_manager.core.errors import CodexManagerError
+from codex_manager.proxy import attendance
 from codex_manager.proxy import loop as event_loop
 from codex_manager.proxy.bridge import Bridge
+from codex_manager.proxy.dialer import Dialer
 from codex_manager.proxy.dispatch import LeanMaster
+from codex_manager.proxy.forward import Forward
+from codex_manager.proxy.interception import Interception
 from codex_manager.proxy.layer import CodexHttpLayer
 from codex_manager.proxy.listener import Listener
+from codex_manager.proxy.notices import Drain
 from codex_manager.proxy.runtime import Runtime
+from codex_manager.proxy.tunnels import Tunnels
+from codex_manager.vault.masterkey import VARIABLE
 from codex_manager.vault.process import harden
 
 
@@ -53,8 +63,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     harden()
     _raise_file_limit()
     chosen = {"proxy.bind_addr": ("--bind", args.bind)} if args.bind is not None else {}
+    environ = _environ(args)
+    if environ is None:
+        return 0
     try:
-        runtime = Runtime.open(Paths.locate(), os.environ, _prompt if sys.stdin.isatty() else None, options=chosen)
+        prompt = _prompt if sys.stdin.isatty() and not args.master_key_stdin else None
+        runtime = Runtime.open(Paths.locate(), environ, prompt, options=chosen)
         return event_loop.run(_serve(runtime, args))
     except CodexManagerError as error:
         _say(f"error: {error}")
@@ -72,31 +86,63 @@ async def _serve(runtime: Runtime, args: argparse.Namespace) -> int:
     with stop.on_signals(loop):
         master = LeanMaster(options.Options())
         endpoint = ""
+        dialer = Dialer(lambda: runtime.forward.dial)
+        tunnels = Tunnels(dialer, lambda: listener.connections)
+        interception = Interception(Paths.locate().authority_dir, lambda: runtime.forward.hosts)
         bridge = Bridge(
             runtime,
             connections=lambda: listener.connections,
             hears=master.addons.hears,
             routed=frozenset,
             forward=False,
+            forwarder=Forward(lambda: runtime.forward, runtime.knows_key, lambda: endpoint),
             endpoint=lambda: endpoint,
         )
         listener = Listener(master, lambda context: CodexHttpLayer(context, HTTPMode.regular, bridge))
-        master.addons.add(listener, bridge)
+        master.addons.add(listener, bridge, tunnels, interception)
         try:
-            bound = await _listen(listener, runtime.bind)
+            handed = None if args.listen_fd is None else socket.socket(fileno=args.listen_fd)
+            bound = await _listen(listener, runtime.bind) if handed is None else (handed.getsockname()[:2],)
             endpoint = _endpoint(bound[0])
             await runtime.start(bound)
             gc.collect()
             gc.freeze()  # what was imported stays: the collector need not walk 200,000 objects in front of a request
-            _announce(bound[0], runtime, args)
-            await stop.asked.wait()
-            await _drain(listener, bridge, stop)
+            async with interception.kept():
+                if handed is not None:
+                    await listener.listen_on(handed)  # last, because clients may be waiting on it already
+                async with _attended(bound[0], args, stop):
+                    _announce(bound[0], runtime, args)
+                    await stop.asked.wait()
+            await _drain(listener, bridge, tunnels, stop)
         finally:
             listener.stop()
             listener.drop(lambda _: False)
             await listener.closed(WIND_UP_S)
             await runtime.close()
     return 128 + stop.again if stop.again else 0
+
+
+@contextlib.asynccontextmanager
+async def _attended(bound: tuple[str, int], args: argparse.Namespace, stop: "_Stop") -> AsyncIterator[None]:
+    """Be found by commands while serving, and stop after the last one if that was asked for."""
+    proxy = RunningProxy(
+        pid=os.getpid(),
+        host=bound[0],
+        port=bound[1],
+        version=__version__,
+        started=attendance.now(),
+        for_commands=args.while_used,
+    )
+    here = attendance.Attendance(Paths.locate().data_dir, proxy)
+    await here.begin()
+    watching = asyncio.create_task(here.until_unused(stop.asked.set)) if args.while_used else None
+    try:
+        yield
+    finally:
+        if watching is not None:
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
+        here.end()
 
 
 async def _listen(listener: Listener, address: Address) -> tuple[tuple[str, int], ...]:
@@ -117,17 +163,18 @@ async def _listen(listener: Listener, address: Address) -> tuple[tuple[str, int]
         ) from error
 
 
-async def _drain(listener: Listener, bridge: Bridge, stop: "_Stop") -> None:
-    """Let what is under way finish; connections that only wait are closed at once."""
+async def _drain(listener: Listener, bridge: Bridge, tunnels: Tunnels, stop: "_Stop") -> None:
+    """Let what is under way finish; connections that only wait, and quiet tunnels, are closed at once."""
     listener.stop()
-    bridge.draining = True
-    listener.drop(bridge.busy_clients().__contains__)
+    bridge.wind_down()
+    await listener.tell(Drain())
+    listener.drop((bridge.busy_clients() | tunnels.busy_clients()).__contains__)
     if bridge.running:
         count = len(bridge.running)
         _say(f"finishing {count} request{'' if count == 1 else 's'}, {DRAIN_S:.0f} s at most; again to stop at once")
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(DRAIN_S):
-            while bridge.running and not stop.now.is_set():
+            while (bridge.running or tunnels.busy_clients()) and not stop.now.is_set():
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.now.wait(), 0.05)
 
@@ -186,6 +233,21 @@ def _announce(bound: tuple[str, int], runtime: Runtime, args: argparse.Namespace
         key if key in DEFAULT_LOCAL_KEYS else "$(codex-manager config get proxy.api_key --reveal)"
     )  # the defaults are no secret
     _say(f"             export OPENAI_API_KEY={shown}")
+    if runtime.forward.enabled:
+        _say(
+            "for tools without such settings: codex-manager run -- COMMAND, or HTTPS_PROXY as `codex-manager env` says"
+        )
+
+
+def _environ(args: argparse.Namespace) -> Mapping[str, str] | None:
+    """The environment the runtime reads: this process's, and the master key if it came another way.
+
+    None when stdin ended without one: whoever started us found another proxy meanwhile.
+    """
+    if not args.master_key_stdin:
+        return os.environ
+    key = sys.stdin.readline().rstrip("\n")
+    return {**os.environ, VARIABLE: key} if key else None
 
 
 def _say(text: str) -> None:
@@ -226,4 +288,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--verbose", "-v", action="store_true", help="say more on stderr")
     parser.add_argument("--port-file", type=Path, metavar="FILE", help="write the port there once serving")
     parser.add_argument("--ready-fd", type=int, metavar="N", help="write the port to this file descriptor once serving")
+    parser.add_argument(
+        "--listen-fd", type=int, metavar="N", help="accept on this file descriptor, a socket that listens already"
+    )
+    parser.add_argument("--while-used", action="store_true", help="end once no `codex-manager run` uses it any more")
+    parser.add_argument("--master-key-stdin", action="store_true", help="read the vault's master key from stdin")
     return parser

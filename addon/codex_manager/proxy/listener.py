@@ -6,17 +6,20 @@ connections. Knows sockets and mitmproxy's handler. Law: always binds to a named
 """
 
 import asyncio
+import socket
 
 from collections.abc import Callable
 from typing import Any
 
-from mitmproxy import flow, options
+from mitmproxy import connection, flow, options
 from mitmproxy.addons.proxyserver import Proxyserver
+from mitmproxy.connection import ConnectionState
 from mitmproxy.proxy import commands, layer, mode_specs
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.mode_servers import ProxyConnectionHandler
 
 from codex_manager.proxy.dispatch import LeanMaster
+from codex_manager.proxy.notices import Notice
 
 
 __all__ = ["Listener"]
@@ -41,6 +44,11 @@ class Connection(ProxyConnectionHandler):
             if isinstance(data, flow.Flow):
                 await data.wait_for_resume()
 
+    def close_connection(self, closed: connection.Connection, half_close: bool = False) -> None:
+        """Close once: a second cancellation would reach mitmproxy while it cleans up after the first, and leak the socket."""
+        if closed.state is not ConnectionState.CLOSED:
+            super().close_connection(closed, half_close)
+
 
 class Listener(Proxyserver):
     """Accepts connections and gives each its layer."""
@@ -64,6 +72,15 @@ class Listener(Proxyserver):
             OSError: the address is taken or not ours.
         """
         self._server = await asyncio.start_server(self._serve, host, port, backlog=BACKLOG)
+        return self._bound()
+
+    async def listen_on(self, sock: socket.socket) -> tuple[tuple[str, int], ...]:
+        """Accept on a socket that whoever started us has bound; the addresses that are bound."""
+        self._server = await asyncio.start_server(self._serve, sock=sock, backlog=BACKLOG)
+        return self._bound()
+
+    def _bound(self) -> tuple[tuple[str, int], ...]:
+        assert self._server is not None
         return tuple((name[0], name[1]) for sock in self._server.sockets for name in [sock.getsockname()])
 
     def stop(self) -> None:
@@ -80,6 +97,11 @@ class Listener(Proxyserver):
                 continue
             io = handler.transports.get(handler.client)
             (io.handler if io is not None and io.handler is not None else task).cancel()
+
+    async def tell(self, notice: Notice) -> None:
+        """Hand a notice to the layers of every connection."""
+        for handler in list(self.connections.values()):
+            await handler.server_event(notice)
 
     async def closed(self, patience: float) -> None:
         """Wait until every connection has been wound up."""

@@ -10,7 +10,7 @@ from codex_manager import __version__
 from codex_manager.core.openai_error import NO_AVAILABLE_ACCOUNTS, NO_USABLE_ACCOUNT, VAULT_LOCKED, error_body
 from codex_manager.engine.messages import Answer
 from codex_manager.proxy.answers import json_answer, plain_answer
-from codex_manager.proxy.gate import LOCAL_PATHS
+from codex_manager.proxy.gate import LOCAL_PATHS, NO_CLIENT
 from codex_manager.proxy.head import path_of
 
 
@@ -28,8 +28,10 @@ class Capacity:
     """The vault is locked."""
 
 
-def local_answer(method: str, target: str, capacity: Capacity, *, uptime_s: float) -> Answer | None:
-    """The answer of one of our own paths; None for any other path."""
+def local_answer(
+    method: str, target: str, capacity: Capacity, *, uptime_s: float, client: str = NO_CLIENT
+) -> Answer | None:
+    """The answer of one of our own paths; None for any other path. Who sends a valid key is told its own name."""
     path = path_of(target)
     if path not in LOCAL_PATHS:
         return None
@@ -42,13 +44,15 @@ def local_answer(method: str, target: str, capacity: Capacity, *, uptime_s: floa
         if reason is not None:
             return json_answer(503, {"status": "not ready", "reason": reason}, head=head)
         return json_answer(200, {"status": "ready"}, head=head)
-    document = {
+    document: dict[str, object] = {
         "status": "ok" if capacity.available > 0 and not capacity.locked else "degraded",
         "version": __version__,
         "accounts": capacity.accounts,
         "available": capacity.available,
         "uptime_seconds": int(uptime_s),
     }
+    if client != NO_CLIENT:
+        document["client"] = client
     return json_answer(200, document, head=head)
 
 

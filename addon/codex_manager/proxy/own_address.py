@@ -11,7 +11,7 @@ import socket
 from codex_manager.config.address import is_wildcard, url_address
 
 
-__all__ = ["Bound", "leads_to"]
+__all__ = ["Bound", "is_this_machine", "leads_to"]
 
 type Bound = frozenset[tuple[str, int]]
 """Where the listener is bound: addresses, `0.0.0.0` and `::` included."""
@@ -25,7 +25,7 @@ def leads_to(base_url: str, bound: Bound) -> bool:
         return False
     everywhere = any(is_wildcard(address) for address in ours)
     return any(
-        address in ours or is_wildcard(address) or (everywhere and _is_this_machine(address))
+        address in ours or is_wildcard(address) or (everywhere and is_this_machine(address))
         for address in _look_up(host)
     )
 
@@ -38,7 +38,7 @@ def _look_up(host: str) -> set[str]:
     return {str(address[4][0]).partition("%")[0] for address in found}
 
 
-def _is_this_machine(address: str) -> bool:
+def is_this_machine(address: str) -> bool:
     """An address a socket can be bound to is one of this machine's."""
     parsed = ipaddress.ip_address(address)
     if parsed.is_loopback:

@@ -9,7 +9,7 @@ import time
 
 from collections.abc import Callable, Iterable
 
-from mitmproxy import flow, http
+from mitmproxy import flow, http, websocket
 from mitmproxy.proxy import commands, layer
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import DropStream, HttpStream, SendHttp
@@ -21,6 +21,7 @@ from mitmproxy.proxy.layers.http._events import (
     ResponseProtocolError,
 )
 from mitmproxy.proxy.layers.http._hooks import HttpErrorHook, HttpResponseHeadersHook, HttpResponseHook
+from mitmproxy.proxy.layers.websocket import WebsocketStartHook
 
 from codex_manager.engine.messages import Answer
 from codex_manager.proxy import faults, flows
@@ -28,6 +29,7 @@ from codex_manager.proxy.exchange import Ending, Exchange
 from codex_manager.proxy.hooks import CodexUpstreamReadHook, CodexUpstreamSendHook
 from codex_manager.proxy.host import LayerHost
 from codex_manager.proxy.http1 import ResponseStart
+from codex_manager.proxy.websocket import ClientSocket, switching_headers
 
 
 __all__ = ["ReplyStream"]
@@ -51,6 +53,8 @@ class ReplyStream(HttpStream):
         """How much an HTTP/2 client has not taken yet; None over HTTP/1."""
         self.request_done = False
         """The client has sent its whole request."""
+        self.socket: ClientSocket | None = None
+        """The client's end of a WebSocket, once it is one."""
         self.begun = False
         """The status line is out: nothing can be taken back."""
         self.finished = False
@@ -62,7 +66,7 @@ class ReplyStream(HttpStream):
         self.exchange = exchange = self.host.exchange(self.context)
         if (backlog := self.backlog) is not None:
             stream_id = self.stream_id
-            exchange.multiplexed(lambda: backlog(stream_id))
+            exchange.multiplexed(lambda: backlog(stream_id), stream_id)
         return exchange
 
     def hook(self, hook: commands.StartHook) -> layer.CommandGenerator[bool]:
@@ -88,6 +92,8 @@ class ReplyStream(HttpStream):
             yield from self.say(faults.too_large(self.host.limits().max_body_bytes))
         elif exchange.ending is Ending.BROKEN or answer is None:
             yield from self.say(faults.broken())
+        elif answer.session is not None:
+            yield from self._upgrade(exchange, answer)
         else:
             yield from self._hand_on(exchange, answer)
 
@@ -138,6 +144,30 @@ class ReplyStream(HttpStream):
             yield from self._gone()
         else:
             yield from self._cut(response)
+
+    def _upgrade(self, exchange: Exchange, answer: Answer) -> layer.CommandGenerator[None]:
+        """The client's connection becomes a WebSocket."""
+        host = self.host
+        key = self.flow.request.headers.get("sec-websocket-key", "").encode("latin-1", "replace")
+        answer.headers = switching_headers(answer.headers, key)
+        response = self.flow.response = flows.response_of(answer, b"HTTP/1.1", identity=host.identity())
+        response.stream = True
+        self.flow.websocket = websocket.WebSocketData()
+        if host.hears("response") or host.hears("websocket_end"):
+            flows.record(self.flow, answer, exchange.sent_at)
+        agreed = response.headers.get("sec-websocket-extensions", "")
+        limit = host.limits().replay_body_bytes
+        socket = ClientSocket(self, exchange, host.hears, extensions=agreed, limit=limit)
+        if (yield from self.hook(HttpResponseHeadersHook(self.flow))) or (
+            yield from self.hook(HttpResponseHook(self.flow))
+        ):
+            return
+        if host.hears("websocket_start"):
+            yield WebsocketStartHook(self.flow)
+        self.begun, self.socket = True, socket
+        if host.closing():
+            exchange.wind_down()
+        yield from socket.begin(response)
 
     def _send(self, response: http.Response, data: bytes) -> layer.CommandGenerator[None]:
         """A piece of the body, with the head before it if that is not out yet."""
@@ -212,6 +242,14 @@ class ReplyStream(HttpStream):
         yield from self.left(LEFT)
         error = ResponseProtocolError(self.stream_id, LEFT, ErrorCode.CLIENT_DISCONNECTED)
         yield SendHttp(error, self.context.client)
+
+    def stop_listening(self) -> layer.CommandGenerator[None]:
+        """The client goes on sending a body that nobody wants."""
+        if self.backlog is None:
+            yield commands.CloseConnection(self.context.client)
+            return
+        yield DropStream(self.stream_id)  # over HTTP/2 there are other streams on the connection
+        yield SendHttp(ResponseProtocolError(self.stream_id, "", ErrorCode.CANCEL), self.context.client)
 
     def left(self, message: str) -> layer.CommandGenerator[None]:
         """The client is gone; tell whoever watches the flow."""

@@ -12,6 +12,7 @@ import time
 import uuid
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,15 @@ from codex_manager.engine.engine import Engine
 from codex_manager.engine.messages import Answer, Body, Request
 from codex_manager.proxy import translate
 from codex_manager.proxy.answers import plain_answer
+from codex_manager.proxy.dialer import Dialer
+from codex_manager.proxy.forward import ForwardSettings
 from codex_manager.proxy.gate import Gate
 from codex_manager.proxy.incoming import Admission, Incoming, Limits
 from codex_manager.proxy.local import Capacity, local_answer
 from codex_manager.proxy.local_keys import LocalKey
 from codex_manager.proxy.models import ModelsUnion, is_models_list
 from codex_manager.proxy.own_address import Bound, leads_to
+from codex_manager.proxy.passing import Passing
 from codex_manager.proxy.refusal import Refusal
 from codex_manager.proxy.upstream import Upstream, UpstreamRoute
 from codex_manager.proxy.vault_source import Contents, VaultSource
@@ -74,6 +78,8 @@ class Runtime:
         self._client_keys: tuple[LocalKey, ...] = contents.client_keys or ()
         self._bound: Bound = frozenset()
         self._limits = translate.limits(config)
+        self._forward = translate.forward_settings(config, self._bound, None)
+        self._passing: Passing | None = None
         self._gate: Gate | None = None
         self._engine: Engine | None = None
         self._models: ModelsUnion | None = None
@@ -127,6 +133,15 @@ class Runtime:
         """The names a forward client's CONNECT must ask for to be served by us."""
         return translate.routed_hosts(self._config)
 
+    @property
+    def forward(self) -> ForwardSettings:
+        """What the listener does as a forward proxy."""
+        return self._forward
+
+    def knows_key(self, key: bytes) -> bool:
+        """Whether it is a local key."""
+        return self._gate is not None and self._gate.settings.keys.name_of(key) is not None
+
     # Life ------------------------------------------------------------------------------------------------------------
 
     async def start(self, bound: Iterable[tuple[str, int]] = ()) -> None:
@@ -137,7 +152,11 @@ class Runtime:
         """
         self._bound = frozenset(bound)
         await asyncio.to_thread(_refuse_loop, self._config, self._bound)
-        self._upstream = Upstream(await asyncio.to_thread(UpstreamRoute.of, self._config))
+        route = await asyncio.to_thread(UpstreamRoute.of, self._config)
+        self._upstream = Upstream(route)
+        self._forward = translate.forward_settings(self._config, self._bound, route.context)
+        dialer = Dialer(lambda: self._forward.dial)
+        self._passing = Passing(self._upstream, dialer, lambda: translate.timeouts(self._config))
         accounts = await self._accounts()
         settings = translate.engine_settings(self._config, pinned=self._contents.pinned, bound=self._bound)
         clock = SystemClock()
@@ -158,7 +177,7 @@ class Runtime:
             task.cancel()
         await asyncio.gather(*self._watches, return_exceptions=True)
         self._watches = []
-        self._gate = None
+        self._gate = self._passing = None
         engine, self._engine = self._engine, None
         if engine is not None:
             await engine.aclose()
@@ -194,11 +213,17 @@ class Runtime:
 
     async def _carry(self, admission: Admission, body: Body) -> Answer:
         incoming = admission.incoming
+        if admission.passage is not None and self._passing is not None:
+            return await self._passing.carry(admission, body)
         if self._engine is None or self._models is None or admission.foreign:
             return _broken("codex-manager does not carry this request.")
         if admission.local:
             answer = local_answer(
-                incoming.method, incoming.target, self._capacity(), uptime_s=time.monotonic() - self._started_at
+                incoming.method,
+                incoming.target,
+                self._capacity(),
+                uptime_s=time.monotonic() - self._started_at,
+                client=admission.client,
             )
             return answer or _broken()
         request = Request(
@@ -208,6 +233,9 @@ class Runtime:
             body=body,
             content_length=incoming.content_length,
             chunked=incoming.chunked,
+            websocket=admission.websocket,
+            ephemeral=admission.ephemeral,
+            message_limit=self._limits.replay_body_bytes,
             client=admission.client,
             id=uuid.uuid4().hex,
         )
@@ -238,6 +266,7 @@ class Runtime:
             self._say("bind", f"proxy.bind_addr is now {config.proxy.bind_addr}: start the proxy again to listen there")
         changed = config != self._config
         self._config, self._limits = config, translate.limits(config)
+        self._forward = translate.forward_settings(config, self._bound, route.context)
         assert self._upstream is not None
         self._upstream.follow(route)
         await self._apply()
@@ -275,7 +304,11 @@ class Runtime:
         return accounts
 
     def _new_gate(self) -> Gate:
-        return Gate(translate.gate_settings(self._config, self._client_keys, self._bound))
+        settings = translate.gate_settings(self._config, self._client_keys, self._bound)
+        return Gate(replace(settings, issued=self._has_issued))
+
+    def _has_issued(self, key: bytes) -> bool:
+        return self._engine is not None and self._engine.has_issued(key)
 
     async def _accounts(self) -> tuple[Account, ...] | None:
         """Those of the vault, without any whose base URL leads back to us."""

@@ -30,11 +30,11 @@ from mitmproxy.proxy.layers.http._hooks import HttpRequestHeadersHook, HttpReque
 from codex_manager.core.errors import type_and_place
 from codex_manager.engine.messages import Answer, Headers
 from codex_manager.proxy import faults, flows
+from codex_manager.proxy.connect import ConnectStream
 from codex_manager.proxy.exchange import Ending
 from codex_manager.proxy.hooks import CodexUploadFullHook
 from codex_manager.proxy.host import Claim, LayerHost, incoming_of
-from codex_manager.proxy.incoming import Admission
-from codex_manager.proxy.reply import ReplyStream
+from codex_manager.proxy.incoming import Admission, Incoming
 from codex_manager.proxy.upload import Upload
 
 
@@ -53,7 +53,7 @@ class _Body(enum.Enum):
     DISCARD = enum.auto()
 
 
-class CodexStream(ReplyStream):
+class CodexStream(ConnectStream):
     """A stream that is ours; or, once `foreign`, mitmproxy's own."""
 
     def __init__(self, context: Context, stream_id: int, host: LayerHost) -> None:
@@ -91,7 +91,9 @@ class CodexStream(ReplyStream):
             yield from self.fail()
 
     def _step(self, event: events.Event) -> layer.CommandGenerator[None]:
-        if isinstance(event, RequestHeaders):
+        if self.socket is not None:
+            yield from self.socket.handle_event(event)
+        elif isinstance(event, RequestHeaders):
             yield from self._begin(event)
         elif isinstance(event, RequestData):
             yield from self._collect(event.data)
@@ -107,7 +109,7 @@ class CodexStream(ReplyStream):
             self._body = _Body.DISCARD
             yield from self.say(faults.fault(400, "Request trailers are not supported.", "invalid_http_request"))
         elif isinstance(event, events.Wakeup) and event.command is self.linger and not self.request_done:
-            yield commands.CloseConnection(self.context.client)
+            yield from self.stop_listening()
 
     def _begin(self, event: RequestHeaders) -> layer.CommandGenerator[None]:
         request = event.request
@@ -115,12 +117,15 @@ class CodexStream(ReplyStream):
         if claim is Claim.THEIRS or event.replay_flow is not None:
             yield from self._hand_over(event)
             return
+        if claim is Claim.CONNECT:
+            yield from self.connect(event)
+            return
         self._claim = claim
         self._received = fields = request.headers.fields
         request.headers.fields = flows.mask(fields)
         incoming = incoming_of(request, fields, self.context, claim, ends=event.end_stream)
-        verdict = self.host.not_proxied() if claim is Claim.PROXY else self.host.admit(incoming)
-        if isinstance(verdict, Admission) and verdict.foreign:
+        verdict = self._judge(incoming, request)
+        if isinstance(verdict, Admission) and verdict.foreign and verdict.passage is None:
             yield from self._hand_over(event)
             return
         self.flow = http.HTTPFlow(self.context.client, self.context.server)
@@ -150,6 +155,13 @@ class CodexStream(ReplyStream):
             yield SendHttp(ResponseHeaders(self.stream_id, interim), self.context.client)
         if length > limits.replay_body_bytes:
             yield from self._stream_body(b"")
+
+    def _judge(self, incoming: Incoming, request: http.Request) -> Admission | Answer:
+        if self._claim is Claim.PROXY:
+            return self.host.not_proxied()
+        if self._claim is Claim.OTHER:
+            return self.host.pass_on(incoming, request.data.scheme)
+        return self.host.admit(incoming)
 
     def _address(self, request: http.Request, host: str) -> None:
         """Where the request was addressed to, as mitmproxy would fill it in."""
@@ -270,7 +282,8 @@ class CodexStream(ReplyStream):
         """Judge the head once more, as another addon left it, with the client's own key in its place."""
         request = self.flow.request
         fields = flows.unmask(request.headers.fields, self._received)
-        return self.host.admit(incoming_of(request, fields, self.context, self._claim, ends=self.request_done))
+        incoming = incoming_of(request, fields, self.context, self._claim, ends=self.request_done)
+        return self._judge(incoming, request)
 
     def _hand_over(self, event: RequestHeaders) -> layer.CommandGenerator[None]:
         """Not ours: from here on a stream of mitmproxy's."""

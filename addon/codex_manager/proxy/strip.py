@@ -8,7 +8,7 @@ body (Content-Length or Transfer-Encoding), so that the upstream sees them where
 from codex_manager.engine.messages import Headers
 
 
-__all__ = ["strip"]
+__all__ = ["hop_by_hop", "strip"]
 
 HOP_BY_HOP = frozenset(
     {b"connection", b"keep-alive", b"te", b"trailer", b"upgrade", b"http2-settings"}
@@ -22,15 +22,23 @@ OURS = frozenset({
 PREFIXES = (b"proxy-", b"x-codex-manager-")
 
 
+def hop_by_hop(headers: Headers) -> frozenset[bytes]:
+    """Names of the headers that end here: those of RFC 9110, and those that `Connection` names."""
+    return HOP_BY_HOP | _named(headers) | {name.lower() for name, _ in headers if name.lower().startswith(b"proxy-")}
+
+
 def strip(headers: Headers) -> Headers:
     """What goes on towards the upstream."""
-    named = {
+    gone = HOP_BY_HOP | OURS | _named(headers)
+    return tuple(
+        (name, value) for name, value in headers if (low := name.lower()) not in gone and not low.startswith(PREFIXES)
+    )
+
+
+def _named(headers: Headers) -> set[bytes]:
+    return {
         token.strip(b" \t").lower()
         for name, value in headers
         if name.lower() == b"connection"
         for token in value.split(b",")
     }
-    gone = HOP_BY_HOP | OURS | named
-    return tuple(
-        (name, value) for name, value in headers if (low := name.lower()) not in gone and not low.startswith(PREFIXES)
-    )

@@ -3,11 +3,18 @@
 Pure. Law: every key of the configuration that the proxy obeys is named here once; nothing else reads `Config`.
 """
 
+import ssl
+
 from collections.abc import Iterable
+from ipaddress import ip_network
 
 from codex_manager.config.address import Address, is_wildcard, parse_address, url_address
+from codex_manager.config.hosts import intercepted_hosts
 from codex_manager.config.schema import DEFAULT_LOCAL_KEYS, Config
 from codex_manager.engine.settings import EngineSettings
+from codex_manager.engine.transport import Timeouts
+from codex_manager.proxy.dialer import DialSettings
+from codex_manager.proxy.forward import ForwardSettings
 from codex_manager.proxy.gate import GateSettings
 from codex_manager.proxy.incoming import Limits
 from codex_manager.proxy.local_keys import LocalKey, LocalKeys, digest
@@ -15,10 +22,15 @@ from codex_manager.proxy.origin import Hosts
 from codex_manager.proxy.own_address import Bound
 
 
-__all__ = ["OPENAI_HOST", "bind_address", "engine_settings", "gate_settings", "limits", "routed_hosts"]
-
-OPENAI_HOST = "api.openai.com"
-"""What clients of the forward proxy ask for, wherever `proxy.openai_base_url` then leads."""
+__all__ = [
+    "bind_address",
+    "engine_settings",
+    "forward_settings",
+    "gate_settings",
+    "limits",
+    "routed_hosts",
+    "timeouts",
+]
 
 DEFAULT_CLIENT = "default"
 """Name of the client that uses `proxy.api_key`."""
@@ -30,8 +42,8 @@ def bind_address(config: Config) -> Address:
 
 
 def routed_hosts(config: Config) -> frozenset[str]:
-    """The upstream's names."""
-    return frozenset({OPENAI_HOST, url_address(config.proxy.openai_base_url).host.lower()})
+    """The upstream's names: what forward clients may ask for, and what mitmproxy's reverse mode puts into Host."""
+    return intercepted_hosts(config) | {url_address(config.proxy.openai_base_url).host.lower()}
 
 
 def limits(config: Config) -> Limits:
@@ -44,6 +56,30 @@ def limits(config: Config) -> Limits:
         replay_body_bytes=section.replay_body_mib * 2**20,
         max_body_bytes=section.max_body_mib * 2**20,
     )
+
+
+def forward_settings(config: Config, bound: Bound, tls: ssl.SSLContext | None) -> ForwardSettings:
+    """What the listener does as a forward proxy. `tls` is whom to trust as a company's https:// proxy."""
+    section = config.forward
+    return ForwardSettings(
+        enabled=section.enabled,
+        hosts=intercepted_hosts(config) if section.enabled else frozenset(),
+        tunnel=section.tunnel,
+        plain_http=section.plain_http,
+        dial=DialSettings(
+            allowed=tuple(ip_network(text) for text in section.allow_private),
+            own=bound,
+            timeout_s=config.upstream.connect_timeout_s,
+            proxy=config.upstream.proxy,
+            tls=tls,
+        ),
+    )
+
+
+def timeouts(config: Config) -> Timeouts:
+    """How long the upstream may take."""
+    section = config.upstream
+    return Timeouts(section.connect_timeout_s, section.header_timeout_s, section.idle_timeout_s)
 
 
 def gate_settings(config: Config, client_keys: Iterable[LocalKey], bound: Bound) -> GateSettings:

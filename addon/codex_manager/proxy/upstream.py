@@ -17,7 +17,7 @@ from codex_manager.config.errors import ConfigError
 from codex_manager.config.schema import Config
 from codex_manager.engine.aiohttp_transport import AiohttpTransport
 from codex_manager.engine.messages import Headers
-from codex_manager.engine.transport import Timeouts, Transport, UpstreamAnswer, UpstreamRequest
+from codex_manager.engine.transport import Timeouts, Transport, UpstreamAnswer, UpstreamRequest, Wire
 from codex_manager.proxy.watch import file_stamp
 from codex_manager_certs.trust import TrustError, upstream_context
 
@@ -138,6 +138,9 @@ class _Answer:
 
     def __anext__(self) -> Coroutine[Any, Any, bytes]:
         return self._answer.__anext__()
+
+    def switched(self) -> Wire:
+        return self._answer.switched()
 
     def close(self) -> None:
         line, self._line = self._line, None

@@ -7,6 +7,7 @@ in OpenAI's words, and a cookie that was given to another account is flagged in 
 import fnmatch
 import hashlib
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from codex_manager.testing.journal import Seen
@@ -68,6 +69,8 @@ class Accounts:
     def __init__(self) -> None:
         self._by_key: dict[str, FakeAccount] = {}
         self._cookies: dict[str, tuple[str, str]] = {}
+        self.lent: Callable[[str], str | None] = lambda _: None
+        """The account's key behind an ephemeral one."""
 
     def add(self, account: FakeAccount) -> None:
         self._by_key[account.key] = account
@@ -90,7 +93,7 @@ class Accounts:
 
     def admit(self, seen: Seen) -> FakeAccount | Reply:
         """The account a request belongs to, or OpenAI's refusal."""
-        tokens = seen.header_values("authorization")
+        tokens = seen.header_values("authorization") or _key_in_protocol(seen)
         if not tokens:
             return errors.missing_key()
         if len(tokens) > 1:
@@ -101,7 +104,7 @@ class Accounts:
         seen.key = key
         if scheme.lower() != "bearer" or not key:
             return errors.missing_key()
-        account = self._by_key.get(key)
+        account = self._by_key.get(self.lent(key) or key)
         if account is None:
             return errors.incorrect_key(key)
         for what, mine in (("Organization", account.organization), ("Project", account.project)):
@@ -114,3 +117,10 @@ class Accounts:
                 if name == "__cf_bm" and self._cookies.get(value, account.domain) != account.domain:
                     seen.flags.append("foreign_cookie")
         return account
+
+
+def _key_in_protocol(seen: Seen) -> list[str]:
+    """The key as clients without header access send it: as a WebSocket subprotocol."""
+    offered = [name.strip() for value in seen.header_values("sec-websocket-protocol") for name in value.split(",")]
+    prefix = "openai-insecure-api-key."
+    return [f"Bearer {name.removeprefix(prefix)}" for name in offered if name.startswith(prefix)]

@@ -17,7 +17,7 @@ from codex_manager.testing.step import Good, Step
 
 
 __all__ = [
-    "bad_request", "blob", "cloudflare_429", "context_length", "deactivated", "error_in_stream", "forbidden", "garbage",
+    "bad_request", "blob", "close_frame", "cloudflare_429", "context_length", "deactivated", "error_in_stream", "forbidden", "garbage",
     "insufficient_quota", "invalid_key", "model_not_found", "not_found", "ok", "overloaded", "payment_required",
     "rate_limited", "raw", "refusal", "server_error", "slow_down", "spend_limit", "wire",
 ]  # fmt: skip
@@ -230,6 +230,11 @@ def blob(size: int, *, chunked: bool = False, piece: int = 65536) -> Step:
 def wire(data: bytes) -> Step:
     """These bytes instead of an answer, then close: they need not be HTTP."""
     return Step(name="wire", reply=lambda _facts: Reply(status=0, wire=data))
+
+
+def close_frame(code: int, reason: str = "") -> Step:
+    """On a WebSocket: a close frame instead of an answer."""
+    return Step(name=f"close_frame({code})", reply=lambda _facts: Reply(status=0, close=(code, reason)))
 
 
 def garbage() -> Step:

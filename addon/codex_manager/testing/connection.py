@@ -53,6 +53,8 @@ class Connection(asyncio.Protocol):
         self._service = service
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_HEAD)
         self._seen: Seen | None = None
+        self._raw: bytearray | None = None
+        """What has come since the connection switched to another protocol."""
         self._unread = 0
         self._arrival: asyncio.Future[None] | None = None
         self._writable: asyncio.Future[None] | None = None
@@ -69,7 +71,10 @@ class Connection(asyncio.Protocol):
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     def data_received(self, data: bytes) -> None:
-        self._http.receive_data(data)
+        if self._raw is None:
+            self._http.receive_data(data)
+        else:
+            self._raw += data
         self._unread += len(data)
         if self._unread > READ_AHEAD and not self._reading_paused:
             self._reading_paused = True
@@ -149,6 +154,8 @@ class Connection(asyncio.Protocol):
             seen.cut = error.cut.kind != "hang"
             await self._end_by(error.cut.kind)
             return False
+        if reply.socket is not None:
+            return False
         seen.finished_at = time.monotonic()
         if travel.close == "silent" or reply.wire is not None:
             return False
@@ -156,6 +163,20 @@ class Connection(asyncio.Protocol):
             await self._drain_body()
             return False
         return self._http.our_state is h11.DONE and self._http.their_state is h11.DONE
+
+    async def read(self) -> bytes:
+        """What has come since the connection switched to another protocol (websocket.Pipe)."""
+        assert self._raw is not None
+        while not self._raw:
+            await self._more()
+        data = bytes(self._raw)
+        self._raw.clear()
+        return data
+
+    async def write(self, data: bytes) -> None:
+        """Send on a connection that has switched."""
+        self._transport.write(data)
+        await self._drain()
 
     async def _event(self) -> h11.Event | type[h11.PAUSED]:
         while True:
@@ -165,12 +186,15 @@ class Connection(asyncio.Protocol):
             if self._http.they_are_waiting_for_100_continue:
                 go_on = h11.InformationalResponse(status_code=100, headers=[], reason=b"Continue")
                 self._transport.write(self._http.send(go_on) or b"")
-            self._unread = 0
-            if self._reading_paused:
-                self._reading_paused = False
-                self._transport.resume_reading()
-            self._arrival = asyncio.get_running_loop().create_future()
-            await self._arrival
+            await self._more()
+
+    async def _more(self) -> None:
+        self._unread = 0
+        if self._reading_paused:
+            self._reading_paused = False
+            self._transport.resume_reading()
+        self._arrival = asyncio.get_running_loop().create_future()
+        await self._arrival
 
     async def _read_body(self, seen: Seen) -> None:
         digest = hashlib.sha256()
@@ -193,6 +217,12 @@ class Connection(asyncio.Protocol):
             await wire.write(reply.wire)
             return
         seen.status = reply.status
+        if reply.socket is not None:
+            switch = h11.InformationalResponse(status_code=101, headers=reply.headers, reason=b"Switching Protocols")
+            await wire.write(self._http.send(switch) or b"")
+            self._raw = bytearray(self._http.trailing_data[0])
+            await reply.socket(self).run()
+            return
         if travel.encoding:
             encode(reply, travel.encoding)
         send = self._http.send

@@ -59,6 +59,14 @@ class Seen:
     """The script ended the answer before its end."""
     processed: bool = False
     """The work was done, even if the answer was lost: what must not happen twice."""
+    messages: list[str | bytes] = field(default_factory=list)
+    """WebSocket: what the client sent, message by message."""
+    pings: int = 0
+    close_code: int | None = None
+    """WebSocket: the code of the close frame the client sent; None while it has sent none."""
+    close_reason: str = ""
+    close_sent: int | None = None
+    """WebSocket: the code of the close frame the script sent first."""
     flags: list[str] = field(default_factory=list)
     """What should not have been sent: duplicate_authorization, foreign_cookie, mismatched_organization, …"""
 

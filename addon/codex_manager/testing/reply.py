@@ -4,7 +4,11 @@ import json
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+
+if TYPE_CHECKING:
+    from codex_manager.testing.websocket import Pipe, Socket
 
 
 __all__ = ["Piece", "Reply", "json_reply", "rendered"]
@@ -31,6 +35,10 @@ class Reply:
     every_s: float = 0.0
     """Pause between pieces."""
     wire: bytes | None = None
+    socket: "Callable[[Pipe], Socket] | None" = None
+    """With a 101: who speaks on the connection from there on."""
+    close: tuple[int, str] | None = None
+    """On a WebSocket: a close frame with this code and reason instead of an answer."""
     bare: bool = False
     """Goes out as it is, without the headers OpenAI puts on every answer."""
 

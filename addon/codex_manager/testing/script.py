@@ -91,6 +91,11 @@ class Script:
             return step
         return rule.standing if isinstance(rule.standing, Step) else self._decide(rule.standing, seen)
 
+    def take_named(self, seen: Seen) -> Step | None:
+        """The step of a rule that names this very path; None without one."""
+        rules = [rule for rule in self._rules if rule.path is not None and rule.fits(seen, None)]
+        return self.take(seen, None) if rules else None
+
     def take_early(self, seen: Seen) -> Step | None:
         """The step for a request of which only the head is here, if that step wants no more than the head."""
         rule = self._find(seen, None)

@@ -19,11 +19,14 @@ from codex_manager.testing.accounts import Accounts, FakeAccount
 from codex_manager.testing.connection import Connection
 from codex_manager.testing.journal import Journal, Seen
 from codex_manager.testing.limits import Limit, Limits
+from codex_manager.testing.openai import errors
 from codex_manager.testing.openai.api import MODEL_ENDPOINTS, Api
 from codex_manager.testing.openai.request import Facts
+from codex_manager.testing.openai.talk import PATHS, RealtimeTalk, ResponsesTalk
 from codex_manager.testing.reply import Reply
-from codex_manager.testing.script import Chooser, Script
+from codex_manager.testing.script import GOOD, Chooser, Script
 from codex_manager.testing.step import Step, Toxic, Travel
+from codex_manager.testing.websocket import accept, wants_websocket
 
 
 __all__ = ["FakeOpenAI"]
@@ -44,6 +47,7 @@ class FakeOpenAI:
         ssl_context: ssl.SSLContext | None = None,
         keep_body: int = KEEP_BODY,
         cookies: bool = True,
+        compress: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.host = host
@@ -55,14 +59,18 @@ class FakeOpenAI:
         self.connections_total = 0
         self._ssl_context = ssl_context
         self._cookies = cookies
+        self._compress = compress
         self._clock = clock
         self._accounts = Accounts()
         self._script = Script()
         self._limits = Limits()
         self._api = Api()
+        self._accounts.lent = lambda key: self._api.shelf.holder("client_secret", key)
         self._created = int(time.time())
         self._numbers = itertools.count()
         self._admitted: dict[int, FakeAccount | Reply] = {}
+        self._callers: dict[int, FakeAccount] = {}
+        """Who opened which WebSocket, by the number of the handshake's record."""
         self._open: set[Connection] = set()
         self._reset_next = 0
         self._server: asyncio.Server | None = None
@@ -255,6 +263,11 @@ class FakeOpenAI:
             return self._dress(refusal, seen, account, left), HEALTHY
         step = step or self._script.take(seen, facts.model)
         seen.step = step.name
+        if step.reply is None and seen.path in PATHS and wants_websocket(seen):
+            self._callers[seen.number] = account
+            talk = ResponsesTalk if seen.path == "/v1/responses" else RealtimeTalk
+            reply = accept(seen, talk(self, self._api.shelf), compress=self._compress)
+            return self._dress(reply, seen, account, []), step.travel
         if step.reply is None:
             reply = self._api.answer(facts, step.good)
             seen.processed = 200 <= reply.status < 300 and not step.travel.early
@@ -262,6 +275,34 @@ class FakeOpenAI:
         reply = step.reply(facts)
         seen.processed = reply.wire is None and 200 <= reply.status < 300 and not step.travel.early
         return (reply if reply.bare else self._dress(reply, seen, account, [])), step.travel
+
+    # What talks on WebSockets ask (see openai.talk.Stage).
+
+    def cue(self, handshake: Seen, what: str, message: str) -> tuple[Facts, Step, Reply | None]:
+        seen = self._frame(handshake, what, message)
+        self.journal.add(seen)
+        account = self._callers[handshake.number]
+        facts = Facts(seen=seen, account=account, created=self._created)
+        refusal = None
+        if what == "create":
+            if facts.model is not None and not account.has(facts.model):
+                refusal = errors.model_missing(facts.model)
+            else:
+                refusal, _ = self._limits.charge(facts, self._clock())
+        step = GOOD if refusal is not None or what != "create" else self._script.take(seen, facts.model)
+        seen.step = "limit" if refusal is not None else step.name
+        return facts, step, refusal
+
+    def opening(self, handshake: Seen) -> Step | None:
+        return self._script.take_named(self._frame(handshake, "open", ""))
+
+    @staticmethod
+    def _frame(handshake: Seen, what: str, message: str) -> Seen:
+        body = message.encode("utf-8", "surrogatepass")
+        path = f"{handshake.path}#{what}"
+        return Seen(number=0, connection=handshake.connection, method="WS", target=path, path=path, query=handshake.query,
+                    headers=[], at=time.monotonic(), key=handshake.key, body=body, body_size=len(body),
+                    body_sha256=hashlib.sha256(body).hexdigest())  # fmt: skip
 
     def _dress(self, reply: Reply, seen: Seen, account: FakeAccount | None, left: list[tuple[str, str]]) -> Reply:
         """Add the headers that OpenAI and its edge put on every answer."""

@@ -4,7 +4,7 @@ import re
 
 from collections.abc import Callable
 
-from codex_manager.testing.openai import errors, generation, media, storage
+from codex_manager.testing.openai import errors, generation, media, secrets, storage
 from codex_manager.testing.openai.request import Facts
 from codex_manager.testing.openai.shelf import Shelf
 from codex_manager.testing.reply import Reply
@@ -43,6 +43,8 @@ class Api:
             ("POST", "/v1/audio/speech", media.speech),
             ("POST", "/v1/audio/transcriptions", media.transcription),
             ("POST", "/v1/audio/translations", media.transcription),
+            ("POST", "/v1/realtime/client_secrets", lambda f, g: secrets.client_secret(f, g, shelf)),
+            ("POST", "/v1/realtime/sessions", lambda f, g: secrets.session(f, g, shelf)),
             ("GET", "/v1/models", storage.models),
             ("GET", "/v1/models/{id}", storage.model),
             *storage.routes(shelf),

@@ -7,6 +7,7 @@ served it is in `system_fingerprint` (chat) and `metadata.served_by` (responses)
 import itertools
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from codex_manager.testing.openai import errors
@@ -17,7 +18,7 @@ from codex_manager.testing.reply import Reply, json_reply
 from codex_manager.testing.step import Good
 
 
-__all__ = ["chat", "completion", "pieces_of", "response"]
+__all__ = ["MadeResponse", "chat", "completion", "make_response", "pieces_of", "response", "response_events"]
 
 
 def tokens(size: int) -> int:
@@ -114,9 +115,31 @@ def completion(facts: Facts, good: Good) -> Reply:
     return event_stream(events(), named=False, every_s=good.every_s, stamped=good.stamped, done=True)
 
 
+@dataclass(slots=True)
+class MadeResponse:
+    """A response that is complete, before it is told at once or event by event."""
+
+    whole: dict[str, Any]
+    item: dict[str, Any]
+    text: str
+
+
 def response(facts: Facts, good: Good, shelf: Shelf) -> Reply:
+    made = make_response(facts, good, shelf)
+    if isinstance(made, Reply):
+        return made
+    if not facts.json.get("stream"):
+        return json_reply(made.whole)
+    return event_stream(response_events(made, good), named=True, every_s=good.every_s, stamped=good.stamped, done=False)
+
+
+def make_response(
+    facts: Facts, good: Good, shelf: Shelf, *, known: frozenset[str] = frozenset()
+) -> MadeResponse | Reply:
+    """The response to a request, or the refusal it earned; `known` are ids a socket remembers although nothing stored them."""
     body = facts.json
-    if (previous := body.get("previous_response_id")) and shelf.find("response", previous, facts.account) is None:
+    previous = body.get("previous_response_id")
+    if previous and previous not in known and shelf.find("response", previous, facts.account) is None:
         return errors.error_reply(
             400,
             f"Previous response with id '{previous}' not found.",
@@ -167,14 +190,12 @@ def response(facts: Facts, good: Good, shelf: Shelf) -> Reply:
     }
     if whole["store"]:
         shelf.put("response", whole["id"], facts.account, whole)
-    if not body.get("stream"):
-        return json_reply(whole)
-    events = response_events(whole, item, text, good)
-    return event_stream(events, named=True, every_s=good.every_s, stamped=good.stamped, done=False)
+    return MadeResponse(whole, item, text)
 
 
-def response_events(whole: dict[str, Any], item: dict[str, Any], text: str, good: Good) -> Iterator[dict[str, Any]]:
+def response_events(made: MadeResponse, good: Good) -> Iterator[dict[str, Any]]:
     """The events of one streamed response, numbered in order."""
+    whole, item, text = made.whole, made.item, made.text
     number = -1
 
     def event(kind: str, **fields: Any) -> dict[str, Any]:

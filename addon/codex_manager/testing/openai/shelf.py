@@ -31,6 +31,10 @@ class Shelf:
         domain, thing = self._things.get((kind, name), (None, None))
         return thing if domain == account.domain else None
 
+    def holder(self, kind: str, name: str) -> Any | None:
+        """The thing whoever asks."""
+        return self._things.get((kind, name), (None, None))[1]
+
     def remove(self, kind: str, name: str) -> None:
         del self._things[kind, name]
 

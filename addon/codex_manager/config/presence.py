@@ -1,0 +1,103 @@
+"""`proxy.json`: how the proxy that runs on this home lets other processes find it.
+
+One proxy of a home is announced, the first; further ones serve just as well but are not found. The announcement holds
+as long as its lock is held (`proxy.lock`), so a file left by a process that was killed is seen for what it is.
+Law: the file is written whole, readable by its owner only, before anybody may rely on it, and holds no secret.
+"""
+
+import contextlib
+import json
+import time
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from codex_manager.config import lock, storage
+
+
+__all__ = ["FILE", "Presence", "RunningProxy", "announce", "running"]
+
+FILE = "proxy.json"
+LOCK = "proxy.lock"
+PATIENCE_S = 0.3  # somebody who looks holds the lock for microseconds; only a living proxy holds it longer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningProxy:
+    """What is told of a proxy."""
+
+    pid: int
+    host: str
+    """Where it is bound; may be a wildcard address."""
+    port: int
+    version: str
+    started: str
+    """UTC, RFC 3339."""
+    for_commands: bool = False
+    """It was started by `codex-manager run` and ends with the last command that uses it."""
+
+
+class Presence:
+    """The announcement of this process. Mutable state: the lock, while announced."""
+
+    def __init__(self, folder: Path, proxy: RunningProxy, held: lock.Lock) -> None:
+        self._folder = folder
+        self._proxy = proxy
+        self._held: lock.Lock | None = held
+
+    def withdraw(self) -> None:
+        """Be found no more; safe to call twice."""
+        held, self._held = self._held, None
+        if held is not None:
+            with contextlib.suppress(OSError):  # a file that stays is stale, and known to be: its lock is free
+                (self._folder / FILE).unlink(missing_ok=True)
+            held.release()
+
+    def __repr__(self) -> str:
+        return f"<Presence {self._proxy.host}:{self._proxy.port} {'withdrawn' if self._held is None else 'announced'}>"
+
+
+def announce(folder: Path, proxy: RunningProxy) -> Presence | None:
+    """Announce this process in the data folder; None when another living proxy is announced there.
+
+    Raises:
+        ConfigError, OSError: the folder cannot be written.
+    """
+    deadline = time.monotonic() + PATIENCE_S
+    while (held := lock.take(folder / LOCK)) is None:
+        if time.monotonic() >= deadline:
+            return None
+        time.sleep(0.01)
+    try:
+        storage.write(folder / FILE, json.dumps(asdict(proxy)) + "\n")
+    except BaseException:
+        held.release()
+        raise
+    return Presence(folder, proxy, held)
+
+
+def running(folder: Path) -> RunningProxy | None:
+    """The proxy announced in the data folder, if it is alive. Whether it answers is for the caller to find out."""
+    try:
+        document = json.loads((folder / FILE).read_bytes())
+        if not lock.is_held(folder / LOCK):
+            return None
+    except (OSError, ValueError):  # not there, not readable, not JSON: nobody that could be relied on
+        return None
+    return _parse(document)
+
+
+def _parse(document: object) -> RunningProxy | None:
+    match document:
+        case {"pid": int(pid), "host": str(host), "port": int(port), "version": str(version), "started": str(started)}:
+            if not (pid > 0 and 0 < port < 65536):
+                return None
+            return RunningProxy(
+                pid=pid,
+                host=host,
+                port=port,
+                version=version,
+                started=started,
+                for_commands=isinstance(document, dict) and document.get("for_commands") is True,
+            )
+    return None

@@ -1,0 +1,52 @@
+"""Opens a WebSocket for a client: the handshake is carried over the accounts like any request, then a session begins."""
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+from codex_manager.core.routing import Facts
+from codex_manager.core.session import session_key
+from codex_manager.core.socket_events import model_in
+from codex_manager.engine.carry import Carriage
+from codex_manager.engine.identity import lower_headers
+from codex_manager.engine.messages import Answer, Request
+from codex_manager.engine.websocket_link import Link
+from codex_manager.engine.websocket_realtime import RealtimeSession
+from codex_manager.engine.websocket_responses import ResponsesSession
+
+
+if TYPE_CHECKING:
+    from codex_manager.engine.engine import Engine
+
+
+__all__ = ["RESPONSES", "open_session", "with_session"]
+
+RESPONSES = "/v1/responses"
+
+
+async def open_session(engine: "Engine", request: Request) -> Answer:
+    """The answer to a handshake: a 101 with its session, or what there is to say instead."""
+    path = request.target.partition("?")[0]
+    model = None if path == RESPONSES else model_in(request.target)
+    session = None
+    if engine.policy.strategy == "sticky":
+        session = session_key(request.client, model, lower_headers(request.headers), b"")
+    facts = Facts(model=model, access=model or path, session=session)
+    answer, link = await Carriage(engine, request, facts=facts).open()
+    return answer if link is None else with_session(engine, request, facts, answer, link)
+
+
+def with_session(
+    engine: "Engine", request: Request, facts: Facts, answer: Answer, link: Link, *, fixed: bool = False
+) -> Answer:
+    """The 101 with what goes on after it."""
+    kind = ResponsesSession if request.target.partition("?")[0] == RESPONSES else RealtimeSession
+    answer.session = session = kind(engine, request, facts, link, fixed=fixed)
+    answer.body = _nothing()
+    answer.aclose = session.aclose
+    return answer
+
+
+async def _nothing() -> AsyncIterator[bytes]:
+    nothing: tuple[bytes, ...] = ()
+    for piece in nothing:
+        yield piece

@@ -1,0 +1,332 @@
+"""The forward proxy as its users have it: tools that know nothing of us, a process, TLS at both ends."""
+
+import contextlib
+import http.client
+import http.server
+import json
+import os
+import shutil
+import ssl
+import subprocess
+import sys
+import threading
+import zipfile
+
+import pytest
+
+from tests.e2e.forward import CHAT, H2, HOST, authorized, ca_of, connect, everything, request, secure, tls_fake
+from tests.support import LOCAL_KEY, account, make_home, running_proxy, wait_for
+
+from codex_manager.testing import answers
+
+
+LOOPBACK = "allow_private: [127.0.0.0/8, '::1']"
+
+
+@pytest.fixture
+def upstream(tmp_path):
+    with tls_fake(tmp_path / "theirs") as (fake, theirs, base_url):
+        fake.account("sk-limited")
+        fake.always("sk-limited", answers.rate_limited(retry_after=60))
+        fake.account("sk-good")
+        yield fake, theirs, base_url
+
+
+@pytest.fixture
+def home_of(upstream, isolated_home):
+    _, theirs, base_url = upstream
+
+    def make(proxy="", forward=""):
+        config = f"""\
+proxy:
+  openai_base_url: {base_url}
+  {proxy}
+upstream:
+  ca_file: {theirs.ca_file}
+forward:
+  enabled: true
+  {forward}
+routing:
+  strategy: priority
+"""
+        return make_home(
+            isolated_home, [account("limited", "sk-limited", priority=2), account("good", "sk-good")], config
+        )
+
+    return make
+
+
+SDK = """
+import openai
+client = openai.OpenAI(max_retries=0, timeout=20)
+answer = client.chat.completions.create(model="gpt-4o-mini", messages=[{"role": "user", "content": "hi"}])
+assert answer.choices[0].message.content
+stream = client.chat.completions.create(model="gpt-4o-mini", messages=[{"role": "user", "content": "hi"}], stream=True)
+print(len(list(stream)), client.base_url)
+"""
+
+
+def tool_environment(proxy, home, key=LOCAL_KEY):
+    return {
+        "PATH": os.environ["PATH"],
+        "HTTPS_PROXY": proxy.url,
+        "SSL_CERT_FILE": str(ca_of(home)),
+        "OPENAI_API_KEY": key,
+    }
+
+
+def test_the_sdk_unmodified_by_two_variables(upstream, home_of):
+    home = home_of()
+    with running_proxy(home) as proxy:
+        done = subprocess.run(
+            [sys.executable, "-c", SDK],
+            env=tool_environment(proxy, home),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    chunks, base_url = done.stdout.split()
+    assert int(chunks) > 2
+    assert base_url == "https://api.openai.com/v1/"
+    fake = upstream[0]
+    assert (fake.counts("sk-good"), fake.counts("sk-limited")) == (2, 1)
+    assert fake.connections_total <= 2
+
+
+def test_a_foreign_key_is_told_which_variable_to_set(upstream, home_of):
+    home = home_of()
+    with running_proxy(home) as proxy:
+        done = subprocess.run(
+            [sys.executable, "-c", SDK], env=tool_environment(proxy, home, "sk-mine"), capture_output=True, text=True, timeout=60,
+            check=False,
+        )  # fmt: skip
+    assert "AuthenticationError" in done.stderr
+    assert "OPENAI_API_KEY" in done.stderr
+    assert "sk-mine" not in done.stderr
+    assert not upstream[0].log
+
+
+@pytest.mark.parametrize("http2", [False, True])
+def test_foreign_keys_pass_untouched_where_that_is_wanted(http2, upstream, home_of):
+    """To the host the client asked for, verified, with its key, its organization and its cookies; no account is used."""
+    fake, _, base_url = upstream
+    fake.account("sk-mine", organization="org-mine")
+    if not shutil.which("curl"):
+        pytest.skip("needs curl")
+    home = home_of(proxy="foreign_keys: pass", forward="hosts: [localhost]")
+    with running_proxy(home) as proxy:
+        command = [
+            "curl", "-sS", "--http2" if http2 else "--http1.1", "-x", proxy.url, "--cacert", str(ca_of(home)), "-w", "\n%{http_version} %{http_code}",
+            "-H", "Authorization: Bearer sk-mine", "-H", "OpenAI-Organization: org-mine", "-H", "Cookie: a=b", "-H", "Content-Type: application/json",
+            "-d", CHAT.decode(), f"{base_url}/v1/chat/completions",
+        ]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    body, _, status = done.stdout.rpartition("\n")
+    assert status == ("2 200" if http2 else "1.1 200")
+    assert json.loads(body)["object"] == "chat.completion"
+    (seen,) = fake.log
+    headers = {name.lower(): value for name, value in seen.headers}
+    assert seen.key == "sk-mine"
+    assert headers["cookie"] == "a=b"
+    assert headers["openai-organization"] == "org-mine"
+    assert headers["host"] == base_url.removeprefix("https://")
+    assert seen.body == CHAT
+
+
+def test_new_clients_find_the_upstream_connection_warm(upstream, home_of):
+    fake = upstream[0]
+    home = home_of()
+    with running_proxy(home) as proxy:
+        for _ in range(10):
+            with secure(proxy, home) as link:
+                link.sendall(request())
+                assert everything(link, 10).startswith(b"HTTP/1.1 200 ")
+            with secure(proxy, home, "h2") as link:
+                client = H2(link)
+                assert client.status(client.send(authorized())) == 200
+    assert fake.counts("sk-good") == 20
+    assert fake.connections_total <= 2  # one for the account that was limited
+
+
+@contextlib.contextmanager
+def index(folder, context):
+    """A package index with one wheel in it."""
+    (folder / "simple" / "demo").mkdir(parents=True)
+    wheel = folder / "simple" / "demo" / "demo-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("demo.py", "x = 1\n")
+        archive.writestr("demo-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n")
+        archive.writestr("demo-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr("demo-1.0.dist-info/RECORD", "")
+    (folder / "simple" / "demo" / "index.html").write_text(f'<a href="{wheel.name}">{wheel.name}</a>')
+
+    class Handler(http.server.SimpleHTTPRequestHandler):
+        def __init__(self, *args):
+            super().__init__(*args, directory=str(folder))
+
+        def log_message(self, *args):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(5)
+
+
+@pytest.mark.slow
+def test_pip_downloads_through_a_tunnel_and_sees_the_servers_own_certificate(upstream, home_of, tmp_path):
+    _, theirs, _ = upstream
+    home = home_of(forward=LOOPBACK)
+    with index(tmp_path / "index", theirs.context()) as port, running_proxy(home) as proxy:
+        url = f"https://localhost:{port}/simple/"
+        arguments = [
+            "--no-deps",
+            "--no-cache-dir",
+            "--disable-pip-version-check",
+            "--isolated",
+            "--retries",
+            "0",
+            "--proxy",
+            proxy.url,
+        ]
+
+        def download(name, cafile):
+            return subprocess.run(
+                [sys.executable, "-m", "pip", "download", *arguments, "--cert", str(cafile), "-i", url, "-d", str(tmp_path / name), "demo"],
+                env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)}, capture_output=True, text=True, timeout=60, check=False,
+            )  # fmt: skip
+
+        assert download("with theirs", theirs.ca_file).returncode == 0
+        assert download("with ours", ca_of(home)).returncode != 0
+    assert [path.name for path in (tmp_path / "with theirs").iterdir()] == ["demo-1.0-py3-none-any.whl"]
+
+
+def test_a_tunnel_shows_the_servers_own_certificate(upstream, home_of):
+    fake, theirs, _ = upstream
+    home = home_of(forward=LOOPBACK)
+    with running_proxy(home) as proxy:
+        trusting = ssl.create_default_context(cafile=theirs.ca_file)
+        with trusting.wrap_socket(connect(proxy, f"localhost:{fake.port}"), server_hostname="localhost") as link:
+            link.sendall(request("sk-good").replace(HOST.encode(), b"localhost"))
+            assert everything(link, 10).startswith(b"HTTP/1.1 200 ")
+    assert fake.counts("sk-good") == 1
+
+
+def test_without_the_setting_this_machine_is_forbidden(upstream, home_of):
+    with running_proxy(home_of()) as proxy, pytest.raises(AssertionError, match="403 Forbidden"):
+        connect(proxy, f"localhost:{upstream[0].port}")
+
+
+@contextlib.contextmanager
+def plain_server():
+    seen = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["content-length"]))
+            seen.append((self.requestline, dict(self.headers), body))
+            self.send_response(201, "Made")
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("Set-Cookie", "theirs=1")
+            self.end_headers()
+            self.wfile.write(body[::-1])
+
+        def log_message(self, *args):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield server.server_address[1], seen
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "status"), [(LOOPBACK, 403), (f"plain_http: true\n  {LOOPBACK}", 201), ("plain_http: true", 403)]
+)
+def test_plain_http_passes_or_not_by_setting(settings, status, home_of):
+    with (
+        plain_server() as (port, seen),
+        running_proxy(home_of(forward=settings)) as proxy,
+        contextlib.closing(http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=10)) as client,
+    ):
+        headers = {
+            "Authorization": "Basic theirs",
+            "Cookie": "a=b",
+            "Proxy-Authorization": "Basic x",
+            "X-Case": "Kept",
+        }
+        client.request("POST", f"http://localhost:{port}/path?q=%20", b"body", headers)
+        answer = client.getresponse()
+        body = answer.read()
+    assert answer.status == status
+    if status != 201:
+        assert not seen
+        return
+    assert (answer.reason, body, answer.headers["Set-Cookie"]) == ("Made", b"ydob", "theirs=1")
+    line, headers, sent = seen[0]
+    assert (line, sent) == ("POST /path?q=%20 HTTP/1.1", b"body")
+    assert headers["Host"] == f"localhost:{port}"
+    assert (headers["Authorization"], headers["Cookie"], headers["X-Case"]) == ("Basic theirs", "a=b", "Kept")
+    assert "Proxy-Authorization" not in headers
+
+
+def test_a_client_with_http_proxy_set_reaches_the_base_url_all_the_same(home_of):
+    """`http_proxy` leads to us, and so does the base URL: the request comes as a whole URL."""
+    with (
+        running_proxy(home_of()) as proxy,
+        contextlib.closing(http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=10)) as client,
+    ):
+        headers = {"Authorization": f"Bearer {LOCAL_KEY}", "Content-Type": "application/json"}
+        client.request("POST", f"{proxy.base_url}/chat/completions", CHAT, headers)
+        assert client.getresponse().status == 200
+
+
+def test_an_authority_that_others_can_read_refuses_to_start(home_of):
+    home = home_of()
+    with running_proxy(home):
+        pass
+    (home.path / "ca" / "authority.json").chmod(0o644)
+    ended = subprocess.run(
+        [sys.executable, "-m", "codex_manager.proxy", "--bind", "127.0.0.1:0"], env=home.environ(), stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 1
+    assert "codex-manager: error: " in ended.stderr
+    assert "listening" not in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.slow
+def test_a_new_host_is_served_while_the_proxy_runs(home_of):
+    home = home_of()
+    with running_proxy(home) as proxy:
+        text = home.config_file.read_text().replace("forward:\n", "forward:\n  hosts: [eu.api.openai.com]\n")
+        home.config_file.write_text(text)
+        assert wait_for(lambda: "eu.api.openai.com" in proxy.said(), 15), proxy.said()
+
+        def served():
+            with contextlib.suppress(OSError, AssertionError):
+                context = ssl.create_default_context(cafile=ca_of(home))
+                with context.wrap_socket(
+                    connect(proxy, "eu.api.openai.com:443"), server_hostname="eu.api.openai.com"
+                ) as link:
+                    link.sendall(request().replace(b"Host: api", b"Host: eu.api"))
+                    return everything(link, 5).startswith(b"HTTP/1.1 200 ")
+            return False
+
+        assert wait_for(served, 15, 0.3), proxy.said()
