@@ -189,8 +189,11 @@ def backends(tmp_path):
 )
 def test_what_is_said_of_a_backend(backends, backend, said):
     """A hanging one does not keep the process from ending, and no text of a backend is repeated."""
+    patience = 0.2 if backend == "others.Hanging" else 20  # the others answer as soon as a busy machine lets them
     answer = python(
-        "tell(Keyring(timeout_s=0.2).set, 'a', Secret('x'))", PYTHON_KEYRING_BACKEND=backend, PYTHONPATH=backends
+        f"tell(Keyring(timeout_s={patience}).set, 'a', Secret('x'))",
+        PYTHON_KEYRING_BACKEND=backend,
+        PYTHONPATH=backends,
     )
     assert answer.startswith(said)
     assert "canary" not in answer
