@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Self
 
 
 __all__ = ["NoRoomError", "Room"]
@@ -36,7 +37,7 @@ class Room:
         self._trouble: Exception | None = None
         self._inside: int | None = None
 
-    def __enter__(self) -> "Room":
+    def __enter__(self) -> Self:
         self._pool.submit(lambda: None).result(30)
         if self._trouble is not None:
             self._pool.shutdown()
