@@ -135,7 +135,11 @@ def tunnel(port, host, cafile):
     link = socket.create_connection(("127.0.0.1", port), timeout=20)
     link.sendall(f"CONNECT {host}:443 HTTP/1.1\r\nHost: {host}:443\r\n\r\n".encode())
     assert b" 200 " in link.recv(4096)
-    return ssl.create_default_context(cafile=cafile).wrap_socket(link, server_hostname=host)
+    try:
+        return ssl.create_default_context(cafile=cafile).wrap_socket(link, server_hostname=host)
+    except BaseException:
+        link.close()
+        raise
 
 
 @pytest.mark.parametrize("http2", [False, True])
@@ -164,6 +168,20 @@ def test_connect_to_openai_is_carried_by_the_engine(http2, home, fake, tmp_path)
                 assert link.recv(4096).startswith(b"HTTP/1.1 200 OK\r\n")
     assert fake.counts(KEY) == 1
     assert "server connect" not in proxy.said()
+
+
+def test_our_own_authority_certifies_hosts_of_ours_alone_where_that_is_asked_for(home, fake, tmp_path):
+    with mitm(home, tmp_path, "--set", "codex_ca=true") as proxy:
+        ours, theirs = home.path / "ca" / "ca.pem", proxy.confdir / "mitmproxy-ca-cert.pem"
+        assert wait_for(ours.exists, 10)
+        with tunnel(proxy.port, "api.openai.com", ours) as link:
+            lines = "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items())
+            link.sendall(f"GET /v1/models HTTP/1.1\r\nHost: api.openai.com\r\n{lines}\r\n".encode())
+            assert link.recv(4096).startswith(b"HTTP/1.1 200 OK\r\n")
+        with tunnel(proxy.port, "www.example.com", theirs):
+            pass
+        with pytest.raises(ssl.SSLCertVerificationError):
+            tunnel(proxy.port, "api.openai.com", theirs)
 
 
 def test_other_hosts_are_mitmproxys_own_business(home, fake, tmp_path):

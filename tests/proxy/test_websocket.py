@@ -39,28 +39,36 @@ def frames(fake):
 
 
 @pytest.mark.parametrize(
-    ("step", "tries"),
+    "step",
     [
-        (answers.rate_limited(retry_after=30), 1),
-        (answers.insufficient_quota(), 1),
-        (answers.invalid_key(), 1),
-        (answers.deactivated(), 1),
-        (answers.server_error(500), 1),
-        (answers.server_error(522), 1),
-        (answers.forbidden(), 1),
-        (answers.ok() | toxics.reset_before_headers(), 1),
-        (answers.garbage(), 1),
+        answers.rate_limited(retry_after=30),
+        answers.insufficient_quota(),
+        answers.invalid_key(),
+        answers.deactivated(),
+        answers.server_error(500),
+        answers.server_error(522),
+        answers.forbidden(),
     ],
     ids=str,
 )
-async def test_a_handshake_one_account_refuses_is_made_with_the_next(fake, tmp_path, step, tries):
+async def test_a_handshake_one_account_refuses_is_made_with_the_next(fake, tmp_path, step):
     """The client sees its 101 and who serves it, nothing of the account that could not."""
     async with through(fake, tmp_path, "sk-a", "sk-b") as proxy:
-        fake.script("sk-a", *[step] * tries, path="/v1/responses")
+        fake.script("sk-a", step, path="/v1/responses")
         async with open_socket(proxy.port) as client:
             assert client.headers["x-account-label"] == "b"
             assert served_by(await client.turn(), fake, "sk-b")
-    assert [key for key, _ in handshakes(fake)] == ["sk-a"] * tries + ["sk-b"]
+    assert [key for key, _ in handshakes(fake)] == ["sk-a", "sk-b"]
+
+
+@pytest.mark.parametrize("step", [answers.ok() | toxics.reset_before_headers(), answers.garbage()], ids=str)
+async def test_a_handshake_that_was_not_answered_has_done_nothing_and_is_repeated(fake, tmp_path, step):
+    """No model has worked on it, so it may be sent again, unlike a request."""
+    async with through(fake, tmp_path, "sk-a", "sk-b") as proxy:
+        fake.script("sk-a", step, path="/v1/responses")
+        async with open_socket(proxy.port) as client:
+            assert (await client.turn())[-1]["type"] == "response.completed"
+    assert len(handshakes(fake)) == 2
 
 
 async def test_a_handshake_nobody_accepts_is_refused_in_words(fake, tmp_path):

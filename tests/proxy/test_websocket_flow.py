@@ -10,7 +10,7 @@ import pytest
 from tests.proxy.websocket_rig import CREATE, open_socket, through
 
 from codex_manager.engine.websocket_frames import accept_value
-from codex_manager.engine.websocket_session import HIGH_WATER, MOST_QUEUED
+from codex_manager.engine.websocket_pipe import HIGH_WATER, MOST_QUEUED
 from codex_manager.testing import FakeOpenAI, answers
 
 

@@ -5,6 +5,7 @@ import ipaddress
 import json
 import ssl
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,10 +13,16 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from tests.proxy.forward_rig import HOST, close, forwarding
-from tests.proxy.websocket_rig import KEY, Client, RefusedError, handshake, open_socket, through
+from tests.proxy.forward_rig import HOST, LOOPBACK, close, forwarding
+from tests.proxy.websocket_rig import CREATE, KEY, Client, RefusedError, handshake, open_socket, through
 from wsproto.connection import Connection, ConnectionType
 
+from codex_manager.engine.aiohttp_transport import AiohttpTransport
+from codex_manager.engine.transport import Timeouts
+from codex_manager.engine.websocket_frames import Closed, Message
+from codex_manager.proxy.dialer import Dialer, DialSettings
+from codex_manager.proxy.incoming import Admission, Incoming
+from codex_manager.proxy.passing import Passing
 from codex_manager.testing import FakeOpenAI, answers
 
 
@@ -92,6 +99,40 @@ async def test_a_foreign_key_is_refused_with_advice(fake, tmp_path):
         assert refused.value.status == 401
         assert "OPENAI_API_KEY" in refused.value.error["message"]
     assert fake.log == []
+
+
+async def test_a_foreign_keys_socket_is_passed_on_untouched_where_that_is_wanted(fake):
+    """`foreign_keys: pass`: its own key, its own headers, one attempt, no account of ours."""
+    fake.account("sk-somebodys")
+    transport = AiohttpTransport()
+    dialer = Dialer(lambda: DialSettings(allowed=LOOPBACK))
+    lines = [line.split(b": ", 1) for line in handshake(key="sk-somebodys", deflate=True).split(b"\r\n")[1:-2]]
+    headers = (*((name, value) for name, value in lines), (b"OpenAI-Organization", b"org-x"))
+    incoming = Incoming(method="GET", target="/v1/responses", headers=headers, via="forward", host=HOST)
+    passage = ("http", "127.0.0.1", fake.port)
+    admission = Admission(incoming=incoming, client="-", headers=headers, foreign=True, passage=passage)
+    try:
+        passing = Passing(transport, dialer, Timeouts)
+        refused = await passing.carry(admission, b"")
+        assert refused.status == 401  # not its organization: OpenAI's own answer
+        await refused.aclose()
+        admission = replace(admission, incoming=replace(incoming, headers=headers[:-1]))
+        answer = await passing.carry(admission, b"")
+        assert answer.status == 101
+        assert answer.session is not None
+        answer.session.start()
+        fake.script("sk-somebodys", answers.insufficient_quota(), path="*#create")
+        answer.session.send(Message(json.dumps(CREATE)))
+        heard = await answer.session.receive()
+        assert isinstance(heard, Message)
+        assert json.loads(heard.data)["error"]["code"] == "insufficient_quota"
+        answer.session.finish(Closed(1000))
+        assert await answer.session.receive() == Closed(1000)
+        await answer.aclose()
+    finally:
+        await transport.aclose()
+    assert fake.log[-2].header_values("authorization") == ["Bearer sk-somebodys"]
+    assert fake.log[-2].close_code == 1000
 
 
 # --- TLS to the upstream ---

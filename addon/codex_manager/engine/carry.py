@@ -37,7 +37,7 @@ from codex_manager.engine.identity import UnsendableError, lower_headers
 from codex_manager.engine.kept import KeptError
 from codex_manager.engine.messages import Answer, Request
 from codex_manager.engine.transport import BodyFailedError, Phase, TransportError, Trouble, UpstreamAnswer
-from codex_manager.engine.websocket_link import Link
+from codex_manager.engine.websocket_link import LeasedLink
 
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class Carriage:
     def __init__(self, engine: "Engine", request: Request, *, facts: Facts | None = None) -> None:
         """`facts` are those of a WebSocket, which are not in its handshake's body."""
         self._engine = engine
-        self._link: Link | None = None
+        self._link: LeasedLink | None = None
         self._now = engine.clock.monotonic
         headers = lower_headers(request.headers)
         endpoint = describe(request.method, request.target)
@@ -112,7 +112,7 @@ class Carriage:
         self._first_access: KeptError | None = None
         self._last: KeptError | None = None
 
-    async def open(self) -> tuple[Answer, Link | None]:
+    async def open(self) -> tuple[Answer, LeasedLink | None]:
         """Carry a WebSocket's handshake: the answer, and the link that was opened if one was."""
         answer = await self.run()
         return answer, self._link
@@ -222,7 +222,7 @@ class Carriage:
     def _good(self, lease: Lease, upstream: UpstreamAnswer, choice: Choice) -> Answer:
         engine, now = self._engine, self._now()
         if upstream.status == 101:
-            self._link = Link(engine, lease, upstream, choice.candidate.account, self._request.message_limit)
+            self._link = LeasedLink(engine, lease, upstream, choice.candidate.account, self._request.message_limit)
         self._drop()
         headers = lower_headers(upstream.headers)
         marks.arrived(engine.state, lease, headers, now)

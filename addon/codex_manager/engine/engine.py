@@ -49,7 +49,7 @@ from codex_manager.engine.waiting import WaitingRoom
 from codex_manager.engine.websocket import open_session
 
 
-__all__ = ["UNCHANGED", "Engine", "Unchanged"]
+__all__ = ["HANDSHAKE_S", "UNCHANGED", "Engine", "Unchanged"]
 
 log = logging.getLogger(__name__)
 

@@ -21,7 +21,7 @@ from codex_manager.engine.kept import KeptError
 from codex_manager.engine.messages import Answer, Request
 from codex_manager.engine.transport import BodyFailedError, TransportError
 from codex_manager.engine.websocket import with_session
-from codex_manager.engine.websocket_link import Link
+from codex_manager.engine.websocket_link import LeasedLink
 
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ async def carry_ephemeral(engine: "Engine", request: Request) -> Answer:
         try:
             marks.arrived(engine.state, lease, lower_headers(upstream.headers), engine.clock.monotonic())
             if upstream.status == 101:
-                link = Link(engine, lease, upstream, candidate.account, request.message_limit)
+                link = LeasedLink(engine, lease, upstream, candidate.account, request.message_limit)
                 answer = delivered(engine, lease, upstream, candidate.account)
                 return with_session(engine, request, Facts(), answer, link, fixed=True)
             if upstream.status < 400:

@@ -20,7 +20,7 @@ from codex_manager.engine.transport import Endpoint, UpstreamRequest
 from codex_manager.engine.websocket_frames import deflate_offers
 
 
-__all__ = ["UnsendableError", "Way", "answer_headers", "lower_headers", "way_to"]
+__all__ = ["UnsendableError", "Way", "answer_headers", "lower_headers", "new_websocket_key", "switching", "way_to"]
 
 NEVER_UP = frozenset({
     b"authorization", b"openai-organization", b"openai-project", b"cookie", b"host", b"connection", b"keep-alive",
@@ -75,10 +75,10 @@ class Way:
             raise UnsendableError("the path does not begin with a slash")
         framing, length = _framing(request)
         host = self.endpoint.authority.encode("ascii")
-        websocket_key = base64.b64encode(secrets.token_bytes(16)) if request.websocket else None  # RFC 6455 §4.1
+        websocket_key = new_websocket_key() if request.websocket else None
         own = {b"host": host} if framing is None else {b"host": host, framing[0].lower(): framing[1]}
         if websocket_key is not None:
-            own |= _switching(request, websocket_key)
+            own |= switching(request.headers, websocket_key)
         headers: list[tuple[bytes, bytes]] = []
         for header in request.headers:
             name = header[0].lower()
@@ -108,12 +108,15 @@ class Way:
         )
 
 
-def _switching(request: Request, key: bytes) -> dict[bytes, bytes]:
+def new_websocket_key() -> bytes:
+    """A fresh one for each connection (RFC 6455 §4.1)."""
+    return base64.b64encode(secrets.token_bytes(16))
+
+
+def switching(headers: Headers, key: bytes) -> dict[bytes, bytes]:
     """The headers that ask for a WebSocket. Of the client's extensions those that are spoken here."""
     said = {b"connection": b"Upgrade", b"upgrade": b"websocket", b"sec-websocket-key": key}
-    offered = [
-        value.decode("latin-1") for name, value in request.headers if name.lower() == b"sec-websocket-extensions"
-    ]
+    offered = [value.decode("latin-1") for name, value in headers if name.lower() == b"sec-websocket-extensions"]
     if (offers := deflate_offers(", ".join(offered))) != "":
         said[b"sec-websocket-extensions"] = offers.encode("latin-1")
     return said

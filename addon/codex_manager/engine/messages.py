@@ -12,7 +12,7 @@ from codex_manager.core.secret import Secret
 
 
 if TYPE_CHECKING:
-    from codex_manager.engine.websocket_session import Session
+    from codex_manager.engine.websocket_pipe import PassedSession
 
 __all__ = ["Answer", "Body", "Headers", "Request", "UpstreamCutError"]
 
@@ -75,7 +75,7 @@ class Answer:
     """Where the answer came from, for the flow's `server_conn`."""
     first_byte_at: float = 0.0
     """Unix time the upstream's headers arrived."""
-    session: "Session | None" = None
+    session: "PassedSession | None" = None
     """With a 101: the socket, open at the upstream's end. Then `body` is empty."""
     facts: dict[str, str | int | float] = field(default_factory=dict)
     """Plain values for the flow's comment and metadata; never a secret."""

@@ -9,7 +9,7 @@ from codex_manager.core.socket_events import model_in
 from codex_manager.engine.carry import Carriage
 from codex_manager.engine.identity import lower_headers
 from codex_manager.engine.messages import Answer, Request
-from codex_manager.engine.websocket_link import Link
+from codex_manager.engine.websocket_link import LeasedLink
 from codex_manager.engine.websocket_realtime import RealtimeSession
 from codex_manager.engine.websocket_responses import ResponsesSession
 
@@ -36,7 +36,7 @@ async def open_session(engine: "Engine", request: Request) -> Answer:
 
 
 def with_session(
-    engine: "Engine", request: Request, facts: Facts, answer: Answer, link: Link, *, fixed: bool = False
+    engine: "Engine", request: Request, facts: Facts, answer: Answer, link: LeasedLink, *, fixed: bool = False
 ) -> Answer:
     """The 101 with what goes on after it."""
     kind = ResponsesSession if request.target.partition("?")[0] == RESPONSES else RealtimeSession

@@ -1,6 +1,6 @@
-"""One open WebSocket to one account: its frames, and the lease it holds while it lives.
+"""One open WebSocket to an upstream: its frames; and, to one of the accounts, the lease it holds while it lives.
 
-Law: the lease ends and the connection is let go exactly once. Pings are answered here; a close frame is answered once.
+Law: the connection is let go, and the lease ended, exactly once. Pings are answered here; a close frame is answered once.
 Nothing raises: a connection that breaks is `ABNORMAL`, and what is written to it then is lost, as on any wire.
 """
 
@@ -20,31 +20,27 @@ if TYPE_CHECKING:
     from codex_manager.engine.engine import Engine
 
 
-__all__ = ["Link"]
+__all__ = ["LeasedLink", "Link"]
 
 PARTING_S = 1.0
 """How long the upstream's answer to our close frame is waited for."""
 
 
 class Link:
-    """See the module's docstring. Mutable state: the frames', what came and was not asked for yet, and the lease."""
+    """See the module's docstring. Mutable state: the frames', and what came and was not asked for yet."""
 
-    def __init__(self, engine: "Engine", lease: Lease, upstream: UpstreamAnswer, account: Account, limit: int) -> None:
+    def __init__(self, upstream: UpstreamAnswer, limit: int) -> None:
         """Take over a connection whose 101 has come.
 
         Raises:
             TransportError: the 101 agrees to what was not offered.
         """
-        headers = lower_headers(upstream.headers)
-        self.account = account
-        self.lease = lease
-        self.extensions = headers.get("sec-websocket-extensions", "")
+        agreed = lower_headers(upstream.headers).get("sec-websocket-extensions", "")
         try:
-            self._frames = Frames(client=True, extensions=self.extensions, limit=limit)
+            self._frames = Frames(client=True, extensions=agreed, limit=limit)
         except ValueError:
             text = "the upstream answered the WebSocket handshake with an extension nobody offered"
             raise TransportError(text, phase=Phase.SENT, trouble=Trouble.GARBAGE) from None
-        self._engine = engine
         self._upstream = upstream
         self._wire = upstream.switched()
         self._came: deque[Message | Closed] = deque()
@@ -96,12 +92,29 @@ class Link:
             self.abort()
 
     async def leave(self) -> None:
-        """Close in order, without waiting for anything: the client goes on elsewhere."""
-        await self._wire.write(self._frames.close(1000))
-        self.abort()
+        """Close in order, without waiting for an answer: the client goes on elsewhere."""
+        try:
+            await self._wire.write(self._frames.close(1000))
+        finally:
+            self.abort()
 
     def abort(self) -> None:
         """Let the connection go at once."""
         self.is_ended = True
         self._upstream.close()
+
+
+class LeasedLink(Link):
+    """To one of the accounts."""
+
+    def __init__(self, engine: "Engine", lease: Lease, upstream: UpstreamAnswer, account: Account, limit: int) -> None:
+        """As `Link`; the lease is this link's from now on."""
+        super().__init__(upstream, limit)
+        self.account = account
+        self.lease = lease
+        self._engine = engine
+
+    def abort(self) -> None:
+        """Let the connection go, and the lease with it."""
+        super().abort()
         self._engine.end(self.lease)

@@ -13,7 +13,7 @@ from codex_manager.core.hints import Hint
 from codex_manager.core.routing import Facts
 from codex_manager.core.socket_events import Event, event_of
 from codex_manager.engine.websocket_frames import Closed, Message
-from codex_manager.engine.websocket_link import Link
+from codex_manager.engine.websocket_link import LeasedLink
 from codex_manager.engine.websocket_session import ELSEWHERE, LOCKED, Session
 
 
@@ -46,7 +46,7 @@ class RealtimeSession(Session):
 
     async def said(self, message: Message) -> None:
         if self._engine.locked:
-            self._part(LOCKED)
+            self.part(LOCKED)
             return
         if self._kept is not None:
             self._kept.append(message)
@@ -55,7 +55,8 @@ class RealtimeSession(Session):
                 self._kept = None
         await self._link.send(message)
 
-    async def heard(self, link: Link, message: Message) -> None:
+    async def heard(self, message: Message) -> None:
+        link = self._link
         event = event_of(message.data) if isinstance(message.data, str) else Event("")
         if event.verdict is not None:
             await self._failed(link, message, event, event.verdict)
@@ -74,41 +75,39 @@ class RealtimeSession(Session):
             now = self._engine.clock.monotonic()
             marks.answered(self._engine.state, link.lease, None, now)
             marks.ended_well(link.lease, now)
-        await self._deliver(message)
-        self._rest()
+        await self.deliver(message)
+        self.rest()
 
-    async def _failed(self, link: Link, message: Message, event: Event, verdict: Verdict) -> None:
-        self._mark(link.lease, verdict, event.hints)
+    async def _failed(self, link: LeasedLink, message: Message, event: Event, verdict: Verdict) -> None:
+        self.mark(link.lease, verdict, event.hints)
         async with self._lock:
             if self._ended or link is not self._link:
                 return
             if self._kept is not None and not self._fixed and verdict.failure in MOVING:
                 gone = self._facts if verdict.failure is FailureClass.RATE else self._without(link)
-                if self._could_serve(gone):
+                if self.could_serve(gone):
                     self._facts = gone
-                    answer = await self._switch(gone)
+                    answer = await self.switch(gone)
                     if answer is None:
                         return
                     await answer.aclose()
         self._speaking = False
-        await self._deliver(message)
-        if verdict.failure in ENDING and not self._fixed and self._could_serve(self._facts, without=link.account.id):
-            self._part(ELSEWHERE)
-        self._rest()
+        await self.deliver(message)
+        if verdict.failure in ENDING and not self._fixed and self.could_serve(self._facts, without=link.account.id):
+            self.part(ELSEWHERE)
+        self.rest()
 
-    def _without(self, link: Link) -> Facts:
+    def _without(self, link: LeasedLink) -> Facts:
         return replace(self._facts, tried=self._facts.tried | {link.account.id})
 
-    async def _ready(self, link: Link) -> Verdict | None:
+    async def ready(self, link: LeasedLink) -> Verdict | None:
         for message in self._kept or ():
             await link.send(message)
         self._to_hide = self._shown
         return None
 
-    async def fell_silent(self) -> None:
-        """Nothing is held back here."""
-
     async def cut(self, closed: Closed) -> None:
+        await super().cut(closed)
         if self._speaking and closed.code is None:
             engine = self._engine
             now = engine.clock.monotonic()
@@ -117,5 +116,5 @@ class RealtimeSession(Session):
     def is_busy(self) -> bool:
         return self._speaking
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
         """The link's lease is the only one."""

@@ -23,7 +23,7 @@ from codex_manager.engine import explain
 from codex_manager.engine.carry import STORMY
 from codex_manager.engine.delivery import own_answer
 from codex_manager.engine.websocket_frames import Closed, Message
-from codex_manager.engine.websocket_link import Link
+from codex_manager.engine.websocket_link import LeasedLink
 from codex_manager.engine.websocket_session import ELSEWHERE, LEAVING, Session
 
 
@@ -88,16 +88,16 @@ class ResponsesSession(Session):
         facts = Facts(model=create.model, access=create.model or "/v1/responses", tokens=create.tokens)
         turn = Turn(message, create, facts, now)
         if self._engine.locked:
-            await self._deliver(await self._told(own_answer(explain.locked())))
+            await self.deliver(await self.told(own_answer(explain.locked())))
             return
         self._engine.budget.request(now)
         if not self._turns and self._is_free(turn) and not self._fits(turn):
             self._turns.append(turn)
-            answer = await self._switch(turn.facts)
+            answer = await self.switch(turn.facts)
             if answer is not None:
                 self._turns.remove(turn)
-                await self._deliver(await self._told(answer))
-                self._rest()
+                await self.deliver(await self.told(answer))
+                self.rest()
             return
         self._turns.append(turn)
         await self._put(self._link, turn, self._here)
@@ -114,17 +114,17 @@ class ResponsesSession(Session):
 
     def _fits(self, turn: Turn) -> bool:
         """Whether the present account can serve the turn now."""
-        candidate = self._candidate(self._link.account.id)
+        candidate = self.candidate(self._link.account.id)
         if candidate is None or (turn.create.previous is not None and turn.create.previous not in self._here):
             return False
         engine = self._engine
         decision = choose(turn.facts, [candidate], engine.state, engine.policy, engine.clock.monotonic())
         return isinstance(decision, Choice)
 
-    async def _put(self, link: Link, turn: Turn, here: dict[str, str]) -> None:
+    async def _put(self, link: LeasedLink, turn: Turn, here: dict[str, str]) -> None:
         """Send a turn's frame; from now on the account works for it."""
         engine, create = self._engine, turn.create
-        candidate = self._candidate(link.account.id)
+        candidate = self.candidate(link.account.id)
         if candidate is not None:
             now = engine.clock.monotonic()
             turn.lease = engine.state.begin(candidate.account, candidate.origin, create.model, create.tokens, now)
@@ -135,13 +135,14 @@ class ResponsesSession(Session):
 
     # --- from the upstream ---
 
-    async def heard(self, link: Link, message: Message) -> None:
+    async def heard(self, message: Message) -> None:
+        link = self._link
         event = event_of(message.data) if isinstance(message.data, str) else Event("")
         turn = self._turns[0] if self._turns else None
         if event.verdict is not None:
             await self._failed(link, turn, message, event, event.verdict)
         elif turn is None or event.kind in ASIDE:
-            await self._deliver(message)
+            await self.deliver(message)
         elif event.kind in EARLY and self._is_free(turn) and self._may_hold(turn, message):
             turn.held_since = turn.held_since or self._engine.clock.monotonic()
             turn.held.append(message)
@@ -152,8 +153,8 @@ class ResponsesSession(Session):
             if event.kind in LAST:
                 self._remember_warmup(turn, event)
                 self._finish(turn, well=True)
-            await self._deliver(message)
-            self._rest()
+            await self.deliver(message)
+            self.rest()
 
     @staticmethod
     def _may_hold(turn: Turn, message: Message) -> bool:
@@ -172,7 +173,7 @@ class ResponsesSession(Session):
         turn.committed = True
         held, turn.held, turn.held_since = turn.held, [], 0.0
         for message in held:
-            await self._deliver(message)
+            await self.deliver(message)
 
     def _has_answered(self, turn: Turn) -> None:
         if turn.answered or turn.lease is None:
@@ -208,20 +209,22 @@ class ResponsesSession(Session):
 
     # --- failures ---
 
-    async def _failed(self, link: Link, turn: Turn | None, message: Message, event: Event, verdict: Verdict) -> None:
+    async def _failed(
+        self, link: LeasedLink, turn: Turn | None, message: Message, event: Event, verdict: Verdict
+    ) -> None:
         lease = turn.lease if turn is not None and turn.lease is not None else link.lease
-        self._mark(lease, verdict, event.hints)
+        self.mark(lease, verdict, event.hints)
         if turn is not None:
             self._end_lease(turn)
             async with self._lock:
                 if self._ended or link is not self._link:
                     return
                 if self._may_move(turn, verdict, link):
-                    answer = await self._switch(turn.facts)
+                    answer = await self.switch(turn.facts)
                     if answer is None:
                         return
                     if verdict.rule.final is Final.BLOCKED and answer.account_id is None:
-                        message = await self._told(answer)
+                        message = await self.told(answer)
                     else:
                         await answer.aclose()
             held_in_vain = turn.held if event.kind == "error" else []
@@ -229,14 +232,14 @@ class ResponsesSession(Session):
                 turn.held = []  # `response.created` without an end would leave a client waiting
             await self._release(turn)
             self._finish(turn, well=False)
-        await self._deliver(message)
+        await self.deliver(message)
         leaves = verdict.failure in LEAVING and not verdict.oversized and not self._fixed and not self._turns
         facts = turn.facts if turn is not None else self._facts
-        if leaves and self._could_serve(facts, without=link.account.id):
-            self._part(ELSEWHERE)
-        self._rest()
+        if leaves and self.could_serve(facts, without=link.account.id):
+            self.part(ELSEWHERE)
+        self.rest()
 
-    def _may_move(self, turn: Turn, verdict: Verdict, link: Link) -> bool:
+    def _may_move(self, turn: Turn, verdict: Verdict, link: LeasedLink) -> bool:
         """Whether to try another account; from then on the turn does not come back to what has failed it."""
         engine, settings, now = self._engine, self._engine.settings, self._engine.clock.monotonic()
         failure = verdict.failure
@@ -264,7 +267,7 @@ class ResponsesSession(Session):
         turn.held, turn.held_bytes, turn.held_since = [], 0, 0.0
         return True
 
-    async def _ready(self, link: Link) -> Verdict | None:
+    async def ready(self, link: LeasedLink) -> Verdict | None:
         here: dict[str, str] = {}
         for previous in {turn.create.previous for turn in self._turns} - {None}:
             assert previous is not None
@@ -279,13 +282,13 @@ class ResponsesSession(Session):
         self._here = here
         return None
 
-    async def _warm_up(self, link: Link, message: Message) -> str | Verdict:
+    async def _warm_up(self, link: LeasedLink, message: Message) -> str | Verdict:
         """Make a warm-up again: the id it has there."""
         await link.send(message)
         while isinstance(found := await link.receive(), Message):
             event = event_of(found.data) if isinstance(found.data, str) else Event("")
             if event.verdict is not None:
-                self._mark(link.lease, event.verdict, event.hints)
+                self.mark(link.lease, event.verdict, event.hints)
                 return event.verdict
             if event.kind in LAST and event.response_id is not None:
                 return event.response_id
@@ -294,6 +297,7 @@ class ResponsesSession(Session):
     # --- the end ---
 
     async def cut(self, closed: Closed) -> None:
+        await super().cut(closed)
         engine = self._engine
         for turn in list(self._turns):
             await self._release(turn)
@@ -305,7 +309,7 @@ class ResponsesSession(Session):
     def is_busy(self) -> bool:
         return bool(self._turns)
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
         for turn in self._turns:
             self._end_lease(turn)
         self._turns.clear()

@@ -11,13 +11,14 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from mitmproxy import addonmanager, ctx
+from mitmproxy import addonmanager, ctx, tls
 from mitmproxy.utils import asyncio_utils
 
 from codex_manager.config.hosts import OPENAI_HOST
 from codex_manager.config.paths import Paths
 from codex_manager.core.errors import CodexManagerError, type_and_place
 from codex_manager.proxy.bridge import Bridge
+from codex_manager.proxy.interception import Interception
 from codex_manager.proxy.runtime import Runtime
 
 
@@ -29,18 +30,26 @@ ROUTED = frozenset({OPENAI_HOST})
 """While there is no configuration, what is refused."""
 
 
+CODEX_CA = (
+    "Certify the hosts that are served from the vault with codex-manager's own authority, which can vouch for no other."
+)
+
+
 class RuntimeAddon:
     """Opens the runtime when mitmproxy loads us, starts it when the listeners are bound, closes it at the end."""
 
     def __init__(self, bridge: Bridge) -> None:
         self.name = "codex_manager"
         self.runtime: Runtime | None = None
+        self._interception: Interception | None = None
+        self._watching: asyncio.Task[None] | None = None
         self._bridge = bridge
         self._environ: Mapping[str, str] = os.environ
 
     def load(self, loader: addonmanager.Loader) -> None:
         """Read configuration and vault. The engine makes the connections, so mitmproxy must not open any ahead."""
         loader.master.options.update(connection_strategy="lazy")
+        loader.add_option("codex_ca", bool, False, CODEX_CA)
         try:
             self.runtime = Runtime.open(Paths.locate(self._environ), self._environ, None)
         except CodexManagerError as error:
@@ -56,9 +65,22 @@ class RuntimeAddon:
         if self.runtime is not None:
             asyncio_utils.create_task(self._start(self.runtime), name="codex-manager start", keep_ref=True)
 
+    def tls_start_client(self, data: tls.TlsData) -> None:
+        """With `codex_ca`, hosts of ours get a certificate of ours; mitmproxy's own authority serves all others."""
+        if self._interception is not None:
+            self._interception.tls_start_client(data)
+
+    def tls_failed_client(self, data: tls.TlsData) -> None:
+        """Say how to make a client trust us."""
+        if self._interception is not None:
+            self._interception.tls_failed_client(data)
+
     def done(self) -> asyncio.Task[Any] | None:
         """Close; mitmproxy awaits the task when it ends, and lets it run when a script is taken out."""
         runtime, self.runtime, self._bridge.door = self.runtime, None, None
+        self._interception = None
+        if self._watching is not None:
+            self._watching.cancel()
         if runtime is None:
             return None
         return asyncio_utils.create_task(runtime.close(), name="codex-manager close", keep_ref=True)
@@ -67,6 +89,13 @@ class RuntimeAddon:
         bound = [(address[0], address[1]) for address in ctx.master.addons.get("proxyserver").listen_addrs()]
         try:
             await runtime.start(bound)
+            if ctx.options.codex_ca:
+                interception = Interception(
+                    Paths.locate(self._environ).authority_dir, lambda: runtime.intercepted_hosts
+                )
+                await interception.open()
+                self._interception = interception
+                self._watching = asyncio.create_task(interception.watch(), name="codex-manager certificates")
         except CodexManagerError as error:
             log.error("codex-manager: %s%s", error, f" ({error.hint})" if error.hint else "")  # noqa: TRY400 - as above
         except Exception as error:  # noqa: BLE001 - fail closed: without a door everything is refused
@@ -82,6 +111,7 @@ def addons() -> list[object]:
         connections=lambda: ctx.master.addons.get("proxyserver").connections,
         hears=lambda _: True,
         routed=lambda: runtime.runtime.routed_hosts if runtime.runtime is not None else ROUTED,
+        intercepted=lambda: runtime.runtime.intercepted_hosts if runtime.runtime is not None else ROUTED,
         forward=True,
     )
     runtime = RuntimeAddon(bridge)

@@ -49,6 +49,7 @@ class Bridge:
         connections: Callable[[], Connections],
         hears: Callable[[str], bool],
         routed: Callable[[], frozenset[str]],
+        intercepted: Callable[[], frozenset[str]] = frozenset,
         forward: bool,
         forwarder: Forward | None = None,
         endpoint: Callable[[], str] = lambda: "http://127.0.0.1:8080/v1",
@@ -63,6 +64,7 @@ class Bridge:
         self.hears = hears
         self._connections = connections
         self._routed = routed
+        self._intercepted = intercepted
         self._forward = forward
         self._forwarder = forwarder
         self._endpoint = endpoint
@@ -99,7 +101,8 @@ class Bridge:
                     return Claim.OTHER
         if not self._forward:
             return Claim.PROXY
-        return Claim.FORWARD if data.method != b"CONNECT" and data.host.lower() in self._routed() else Claim.THEIRS
+        ours = data.method != b"CONNECT" and data.host.lower() in self._intercepted()
+        return Claim.FORWARD if ours else Claim.THEIRS
 
     def admit(self, incoming: Incoming) -> Admission | Answer:
         """Decide on the head; never raises."""
@@ -238,9 +241,11 @@ class Bridge:
         if isinstance(mode, mode_specs.RegularMode) and address is None:
             return True
         names = {address[0]} if address is not None else set()
-        if context.client.sni and not isinstance(mode, mode_specs.ReverseMode):
+        if isinstance(mode, mode_specs.ReverseMode):
+            return any(name.lower() in self._routed() for name in names)
+        if context.client.sni:
             names.add(context.client.sni)
-        return any(name.lower() in self._routed() for name in names)
+        return any(name.lower() in self._intercepted() for name in names)
 
     def _chooser(self) -> Callable[[layer.NextLayer], None] | None:
         from mitmproxy import ctx

@@ -28,8 +28,10 @@ class Hosts:
     listener: frozenset[str] = frozenset()
     """Besides loopback: the bound address and `proxy.allowed_hosts`."""
     routed: frozenset[str] = frozenset({"api.openai.com"})
-    """The upstream's names: what forward clients ask for, and what mitmproxy's reverse mode puts into Host. No page can
-    be served from them, so they are safe on any way in."""
+    """The upstream's names: what mitmproxy's reverse mode puts into Host. No page can be served from them, so they are
+    safe by base URL."""
+    intercepted: frozenset[str] = frozenset({"api.openai.com"})
+    """What forward clients ask for."""
     any_address: bool = False
     """Bound to all interfaces: any literal address is right. A rebinding page has a name, never an address."""
 
@@ -39,7 +41,9 @@ class Hosts:
 
     def is_right(self, name: str, via: str) -> bool:
         """The request is addressed to a name that this way in serves."""
-        return name in self.routed or (via == "base_url" and self.is_listener(name))
+        if via == "forward":
+            return name in self.intercepted
+        return name in self.routed or self.is_listener(name)
 
 
 @functools.lru_cache(maxsize=256)

@@ -8,8 +8,11 @@ judged like a tunnel's, and reached at the address that was judged.
 import time
 
 from collections.abc import Callable
+from dataclasses import replace
 from http import HTTPStatus
 
+from codex_manager.engine.engine import HANDSHAKE_S
+from codex_manager.engine.identity import new_websocket_key, switching
 from codex_manager.engine.messages import Answer, Body
 from codex_manager.engine.transport import (
     BodyFailedError,
@@ -21,16 +24,21 @@ from codex_manager.engine.transport import (
     UpstreamAnswer,
     UpstreamRequest,
 )
+from codex_manager.engine.websocket_link import Link
+from codex_manager.engine.websocket_pipe import PassedSession
 from codex_manager.proxy import faults
+from codex_manager.proxy.answers import plain_answer
 from codex_manager.proxy.destination import Destination
 from codex_manager.proxy.dialer import Dialer, DialError
 from codex_manager.proxy.forward import unreachable
-from codex_manager.proxy.incoming import Admission, Incoming
+from codex_manager.proxy.incoming import Admission, Incoming, Limits
 from codex_manager.proxy.strip import hop_by_hop
+from codex_manager.proxy.upgrade import asks_websocket, check_upgrade
 
 
 __all__ = ["Passing"]
 
+EXTENSIONS = (b"sec-websocket-extensions",)
 BODILESS = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 
 
@@ -47,13 +55,18 @@ class Passing:
         assert admission.passage is not None
         scheme, host, port = admission.passage
         incoming = admission.incoming
-        if any(name.lower() == b"upgrade" for name, _ in incoming.headers):
-            message = "Upgrades of connections (WebSockets) are not passed on here; use HTTP."
-            return faults.fault(426, message, "websocket_not_supported")
+        websocket = asks_websocket(incoming)
+        refusal = check_upgrade(incoming) if websocket else None
+        if refusal is not None:
+            return plain_answer(refusal.status, refusal.body, headers=refusal.headers)
         try:
             place = host if scheme == "https" else await self._place(Destination(host, port))
             request = _request(Endpoint(scheme, place, port), incoming, body, Endpoint(scheme, host, port).authority)
-            answer = await self._transport.send(request, self._timeouts())
+            timeouts = self._timeouts()
+            if websocket:
+                request, timeouts = _switching(request), replace(timeouts, header=min(timeouts.header, HANDSHAKE_S))
+            answer = await self._transport.send(request, timeouts)
+            session = _session(answer) if answer.status == 101 else None
         except DialError as error:
             return unreachable(Destination(host, port), error)
         except TransportError as error:
@@ -61,7 +74,10 @@ class Passing:
             return faults.fault(status, f"This request could not be passed on: {error}.", "destination_unreachable")
         except (BodyFailedError, UnicodeError) as error:
             return faults.fault(400, f"This request cannot be sent: {error}.", "invalid_http_request")
-        return _answer(answer)
+        passed = _answer(answer)
+        if session is not None:
+            passed.session, passed.aclose = session, session.aclose
+        return passed
 
     async def _place(self, destination: Destination) -> str:
         """The address that was judged; the name itself where a company's proxy looks it up."""
@@ -88,6 +104,22 @@ def _request(endpoint: Endpoint, incoming: Incoming, body: Body, authority: str)
         chunked=incoming.chunked,
         content_length=length,
     )
+
+
+def _session(answer: UpstreamAnswer) -> PassedSession:
+    try:
+        return PassedSession(Link(answer, Limits().replay_body_bytes))
+    except BaseException:
+        answer.close()
+        raise
+
+
+def _switching(request: UpstreamRequest) -> UpstreamRequest:
+    """The same request, asking for a WebSocket of our own."""
+    key = new_websocket_key()
+    asking = switching(request.headers, key)
+    kept = tuple(header for header in request.headers if header[0].lower() not in {*asking, *EXTENSIONS})
+    return replace(request, headers=(*kept, *asking.items()), websocket_key=key)
 
 
 def _answer(answer: UpstreamAnswer) -> Answer:

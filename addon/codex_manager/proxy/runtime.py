@@ -18,6 +18,7 @@ from typing import Any
 
 from codex_manager.config.address import Address
 from codex_manager.config.errors import ConfigError
+from codex_manager.config.hosts import intercepted_hosts
 from codex_manager.config.load import load
 from codex_manager.config.paths import Paths
 from codex_manager.config.schema import Config
@@ -130,8 +131,13 @@ class Runtime:
 
     @property
     def routed_hosts(self) -> frozenset[str]:
-        """The names a forward client's CONNECT must ask for to be served by us."""
+        """The upstream's names, where mitmproxy's reverse mode leads to one of them."""
         return translate.routed_hosts(self._config)
+
+    @property
+    def intercepted_hosts(self) -> frozenset[str]:
+        """The names a forward client's CONNECT must ask for to be served by us."""
+        return intercepted_hosts(self._config)
 
     @property
     def forward(self) -> ForwardSettings:

@@ -42,7 +42,7 @@ def bind_address(config: Config) -> Address:
 
 
 def routed_hosts(config: Config) -> frozenset[str]:
-    """The upstream's names: what forward clients may ask for, and what mitmproxy's reverse mode puts into Host."""
+    """The upstream's names, in whichever way requests for them come."""
     return intercepted_hosts(config) | {url_address(config.proxy.openai_base_url).host.lower()}
 
 
@@ -94,6 +94,7 @@ def gate_settings(config: Config, client_keys: Iterable[LocalKey], bound: Bound)
                 {address.host.lower(), *(place.host.lower() for place in here), *config.proxy.allowed_hosts}
             ),
             routed=routed_hosts(config),
+            intercepted=intercepted_hosts(config),
             any_address=any(is_wildcard(place.host) for place in here),
         ),
         foreign_keys=config.proxy.foreign_keys,

