@@ -170,6 +170,24 @@ def test_connect_to_openai_is_carried_by_the_engine(http2, home, fake, tmp_path)
     assert "server connect" not in proxy.said()
 
 
+@pytest.mark.skipif(not shutil.which("curl"), reason="needs curl for HTTP/2")
+def test_a_large_body_over_http2_passes_the_layers_of_mitmdump(home, fake, tmp_path):
+    """It streams with windows of its own, and what opens them travels through mitmproxy's layers."""
+    home.config_file.write_text(home.config_file.read_text() + "limits:\n  replay_body_mib: 1\n")
+    fake.always("sk-limited", answers.raw(200, body=b"{}"))
+    body = tmp_path / "body.json"
+    body.write_text(CHAT.decode().replace('"hi"', f'"{"x" * 6_000_000}"'))
+    with mitm(home, tmp_path) as proxy:
+        done = subprocess.run(
+            ["curl", "--http2", "-sS", "-w", "%{http_version} %{http_code}", "-x", f"http://127.0.0.1:{proxy.port}",
+             "--cacert", str(proxy.confdir / "mitmproxy-ca-cert.pem"), "-H", f"Authorization: Bearer {LOCAL_KEY}",
+             "-H", "Content-Type: application/json", "-H", "Expect:", "--data-binary", f"@{body}", "https://api.openai.com/v1/chat/completions"],
+            capture_output=True, text=True, timeout=30, check=False,
+        )  # fmt: skip
+    assert (done.stdout, done.stderr) == ("{}2 200", "")
+    assert [seen.body_size for seen in fake.log] == [body.stat().st_size]
+
+
 def test_our_own_authority_certifies_hosts_of_ours_alone_where_that_is_asked_for(home, fake, tmp_path):
     with mitm(home, tmp_path, "--set", "codex_ca=true") as proxy:
         ours, theirs = home.path / "ca" / "ca.pem", proxy.confdir / "mitmproxy-ca-cert.pem"

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import socket
 import ssl
 import warnings
 
@@ -205,6 +206,24 @@ async def test_a_request_that_is_refused_leaves_the_connection_usable(tmp_path):
         writer.write(request())
         assert (await read_reply(reader)).status == 200
         await close(writer)
+
+
+async def test_the_end_of_a_connection_is_said_in_tls(tmp_path):
+    """A client that takes the end of the connection for the end of the answer must know it was not cut."""
+
+    def ask(port, context):
+        with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT) as link:
+            link.sendall(f"CONNECT {HOST}:443 HTTP/1.1\r\nHost: {HOST}:443\r\n\r\n".encode())
+            assert b" 200 " in link.recv(4096)
+            with context.wrap_socket(link, server_hostname=HOST, suppress_ragged_eofs=False) as tls:
+                tls.sendall(request().replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1))
+                received = b""
+                while piece := tls.recv(4096):
+                    received += piece
+                return received
+
+    async with forwarding(FakeDoor(good), tmp_path) as rig:
+        assert (await asyncio.to_thread(ask, rig.port, rig.trusting())).endswith(b'{"ok":true}')
 
 
 class Killer:

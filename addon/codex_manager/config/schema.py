@@ -137,7 +137,8 @@ class ForwardSection(_Section):
     hosts: Annotated[tuple[Annotated[str, AfterValidator(_host_name)], ...], Field(strict=False)] = _setting(
         (),
         "Hosts to serve from the vault, besides `api.openai.com` and an `openai.com` host in `proxy.openai_base_url`, such"
-        " as `eu.api.openai.com`. A change makes a new certificate authority.",
+        " as `eu.api.openai.com`. Their requests go where the chosen account's base URL leads. A change makes a new"
+        " certificate authority.",
         max_length=100,
     )
     tunnel: bool = _setting(

@@ -5,12 +5,15 @@ for is the host the client asked the proxy for. Law: the name is decided by CONN
 before TLS stands appears in a log or an error (a client that speaks plain HTTP here sends its key).
 """
 
+import contextlib
+
 from collections.abc import Callable
 
 from mitmproxy.net.tls import starts_like_tls_record
 from mitmproxy.proxy import commands, events, layer, tunnel
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.tls import ClientTLSLayer
+from OpenSSL import SSL
 
 
 __all__ = ["ClientTls"]
@@ -55,6 +58,14 @@ class ClientTls(ClientTLSLayer):
             yield commands.CloseTcpConnection(self.conn, half_close=True)  # the rest is mitmproxy's own way to fail
             return
         yield from super().start_tls()
+
+    def send_close(self, command: commands.CloseConnection) -> layer.CommandGenerator[None]:
+        """Say that this is the end (mitmproxy does not): without it OpenSSL takes what came for cut off."""
+        if self.tunnel_state is tunnel.TunnelState.OPEN:
+            with contextlib.suppress(SSL.Error):  # the client is gone already
+                self.tls.shutdown()
+            yield from self.tls_interact()
+        yield from super().send_close(command)
 
     def on_handshake_error(self, err: str) -> layer.CommandGenerator[None]:
         if err.startswith("Cannot parse ClientHello"):  # mitmproxy quotes it

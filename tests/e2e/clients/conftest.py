@@ -17,6 +17,8 @@ from codex_manager.testing import FakeOpenAI, answers, in_thread
 
 NPM = os.environ.get("CODEX_MANAGER_NPM")
 """The folder that `npm install` filled. Read here, for tests see no such variable of the session."""
+TOOLS = os.environ.get("CODEX_MANAGER_TOOLS")
+"""The environment with what requirements.txt names."""
 REQUIRED = bool(os.environ.get("CODEX_MANAGER_REQUIRE_CLIENTS"))
 """Whether a client that is not there is a failure (.ci/run) and not a reason to skip."""
 
@@ -84,3 +86,11 @@ def npm():
     if shutil.which("node") is None:
         missing("there is no node here")
     return Path(str(NPM)) / "node_modules"
+
+
+@pytest.fixture
+def tools():
+    """Where the tools of requirements.txt are."""
+    if not TOOLS or not (Path(TOOLS) / "bin" / "llm").exists():
+        missing("CODEX_MANAGER_TOOLS names no environment with what tests/e2e/clients/requirements.txt lists")
+    return Path(str(TOOLS)) / "bin"

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from tests.e2e.clients.conftest import missing
-from tests.e2e.clients.stage import SCRIPTS, TEXT
+from tests.e2e.clients.stage import KEYS, SCRIPTS, TEXT
 
 
 pytestmark = [pytest.mark.slow, pytest.mark.clients]
@@ -47,11 +47,13 @@ def test_responses_over_a_websocket_by_the_base_url(stage, npm, node):
     stage.was_served(run(stage, npm, node[0], "base-url", "responses_websocket"))
 
 
-def test_a_websocket_of_node_goes_past_the_proxy(stage, npm, node):
-    """Why `run` leads Node by base URL. Here it fails by the test authority, which Node is not told of."""
-    ended = run(stage, npm, node[0], "proxy", "responses_websocket")
+def test_a_websocket_of_node_goes_past_the_proxy_with_a_key_that_is_worth_nothing(stage, npm, node, certified):
+    """Why `run` leads Node by base URL. It is told of the authority of the upstream, as it knows OpenAI's in the world outside."""
+    direct = f"NODE_EXTRA_CA_CERTS={certified.ca_file}"
+    script = str(SCRIPTS / "openai_node.mjs")
+    environ = {"CODEX_MANAGER_TEST_MODULES": str(npm)}
+    ended = stage.run("proxy", "env", direct, node[0], script, "responses_websocket", environ=environ)
 
     assert ended.status != 0, ended
-    assert "certificate" in ended.err, ended
-    assert stage.fake.connections_total == 1
-    assert stage.fake.log == []
+    assert [seen.status for seen in stage.fake.log] == [401], stage.seen()
+    assert stage.fake.log[0].key not in KEYS.values()
