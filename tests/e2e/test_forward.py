@@ -12,6 +12,8 @@ import sys
 import threading
 import zipfile
 
+from pathlib import Path
+
 import pytest
 
 from tests.e2e.forward import CHAT, H2, HOST, authorized, ca_of, connect, everything, request, secure, tls_fake
@@ -330,3 +332,37 @@ def test_a_new_host_is_served_while_the_proxy_runs(home_of):
             return False
 
         assert wait_for(served, 15, 0.3), proxy.said()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_no_key_is_left_anywhere(upstream, home_of):
+    """An account's, a client's own that passed, and the local one of a client that spoke plain HTTP where TLS was due."""
+    fake = upstream[0]
+    mine = "sk-canary-mine-0123456789abcdef"
+    fake.account(mine)
+    home = home_of(proxy="foreign_keys: pass", forward=f"hosts: [localhost]\n  {LOOPBACK}")
+    with running_proxy(home, "-v") as proxy:
+        with secure(proxy, home) as link:
+            link.sendall(request())
+            assert everything(link, 10).startswith(b"HTTP/1.1 200 ")
+        with secure(proxy, home, "h2") as link:
+            client = H2(link)
+            assert client.status(client.send(authorized())) == 200
+            client.status(client.send(authorized((b"x-a", f"{LOCAL_KEY}\r\n".encode()))))
+        with connect(proxy) as link:
+            link.sendall(request())
+            assert everything(link, 2) == b""
+        context = ssl.create_default_context(cafile=ca_of(home))
+        with context.wrap_socket(connect(proxy, f"localhost:{fake.port}"), server_hostname="localhost") as link:
+            link.sendall(request(mine).replace(HOST.encode(), b"localhost"))
+            assert everything(link, 10).startswith(b"HTTP/1.1 200 ")
+        process = Path(f"/proc/{proxy.process.pid}")
+        found = (process / "environ").read_bytes() + (process / "cmdline").read_bytes()
+    said = proxy.said().replace(f"OPENAI_API_KEY={LOCAL_KEY}", "").encode()
+    found += b"".join(path.read_bytes() for path in home.path.rglob("*") if path.is_file())
+    assert {seen.key for seen in fake.log} == {"sk-limited", "sk-good", mine}
+    for key in ("sk-limited", "sk-good", mine):
+        assert key.encode() not in found + said
+        assert key.encode().hex().encode() not in said
+    assert LOCAL_KEY.encode() not in said
+    assert LOCAL_KEY.encode().hex().encode() not in said

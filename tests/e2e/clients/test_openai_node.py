@@ -47,6 +47,20 @@ def test_responses_over_a_websocket_by_the_base_url(stage, npm, node):
     stage.was_served(run(stage, npm, node[0], "base-url", "responses_websocket"))
 
 
+@pytest.mark.parametrize("task", ["responses_websocket", "realtime_websocket"])
+def test_an_agent_in_the_code_leads_websockets_through_the_proxy(stage, npm, node, task):
+    stage.was_served(run(stage, npm, node[0], "proxy", task, CODEX_MANAGER_TEST_AGENT="1"))
+
+
+def test_realtime_insists_on_tls_and_so_does_not_work_by_an_http_base_url(stage, npm, node):
+    """It opens wss:// whatever the base URL's scheme is."""
+    ended = run(stage, npm, node[0], "base-url", "realtime_websocket")
+
+    assert ended.status != 0, ended
+    assert "EPROTO" in ended.err, ended
+    assert stage.fake.log == []
+
+
 def test_a_websocket_of_node_goes_past_the_proxy_with_a_key_that_is_worth_nothing(stage, npm, node, certified):
     """Why `run` leads Node by base URL. It is told of the authority of the upstream, as it knows OpenAI's in the world outside."""
     direct = f"NODE_EXTRA_CA_CERTS={certified.ca_file}"

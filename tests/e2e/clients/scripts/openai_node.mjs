@@ -6,6 +6,7 @@ import { createRequire } from "node:module";
 
 const require = createRequire(process.env.CODEX_MANAGER_TEST_MODULES + "/");
 const { OpenAI, toFile } = require("openai");
+const { OpenAIRealtimeWS } = require("openai/realtime/ws");
 const { ResponsesWS } = require("openai/resources/responses/ws");
 
 const options = { timeout: 30_000 };
@@ -14,6 +15,12 @@ if (process.env.CODEX_MANAGER_TEST_UNDICI) {
   const { fetch, ProxyAgent } = require("undici");
   options.fetch = fetch;
   options.fetchOptions = { dispatcher: new ProxyAgent(process.env.HTTPS_PROXY) };
+}
+let agent;
+if (process.env.CODEX_MANAGER_TEST_AGENT) {
+  // what the WebSocket library needs to go through a proxy
+  const { HttpsProxyAgent } = require("https-proxy-agent");
+  agent = { agent: new HttpsProxyAgent(process.env.HTTPS_PROXY) };
 }
 const client = new OpenAI(options);
 const chat = { model: "gpt-4o-mini", messages: [{ role: "user", content: "hello" }] };
@@ -44,13 +51,25 @@ const tasks = {
     console.log("the same bytes came back");
   },
   async responses_websocket() {
-    const socket = new ResponsesWS(client);
+    const socket = new ResponsesWS(client, agent);
     const text = await new Promise((resolve, reject) => {
       socket.on("error", reject);
       socket.on("response.completed", (event) => resolve(event.response.output[0].content[0].text));
       socket.socket.on("open", () => socket.send({ type: "response.create", model: "gpt-4o-mini", input: "hello" }));
     });
     console.log(text);
+    socket.close();
+  },
+  async realtime_websocket() {
+    const socket = new OpenAIRealtimeWS({ model: "gpt-realtime", options: agent }, client);
+    const text = await new Promise((resolve, reject) => {
+      let heard = "";
+      socket.on("error", reject);
+      socket.on("session.created", () => socket.send({ type: "response.create" }));
+      socket.on("response.output_text.delta", (event) => (heard += event.delta));
+      socket.on("response.done", () => resolve(heard));
+    });
+    console.log("realtime:", text);
     socket.close();
   },
 };
