@@ -19,7 +19,9 @@ ROUTED = frozenset({"api.openai.com"})
 
 
 def bridge(*, forward=True, door=None):
-    return Bridge(door, connections=dict, hears=lambda _: True, routed=lambda: ROUTED, forward=forward)
+    return Bridge(
+        door, connections=dict, hears=lambda _: True, routed=lambda: ROUTED, intercepted=lambda: ROUTED, forward=forward
+    )
 
 
 def context_of(mode="regular", address=None, sni=None):
