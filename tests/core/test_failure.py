@@ -378,3 +378,9 @@ def test_only_an_overload_is_waited_for(failure):
 def test_a_verdict_knows_its_rule():
     assert isinstance(classify(500, {}, b"").rule, Rule)
     assert classify(500, {}, b"").rule is RULES[TRANSIENT]
+
+
+@pytest.mark.parametrize("kind", [[], {}, 7, True, ["error"]])
+def test_an_event_whose_type_is_no_word_reports_nothing(kind):
+    """Total: whatever JSON came."""
+    assert classify_event({"type": kind, "error": {"message": "x", "code": "rate_limit_exceeded"}}) is None

@@ -238,7 +238,9 @@ def test_foreign_keys_pass_over_mitmproxys_own_connection_when_allowed(home, fak
     """The client's own key reaches the server it was meant for, and stands in no flow."""
     fake.account("sk-foreign-0123456789")
     port = fake.base_url.rpartition(":")[2]
-    home.config_file.write_text(f"proxy:\n  openai_base_url: http://localhost:{port}\n  foreign_keys: pass\n")
+    home.config_file.write_text(
+        f"proxy:\n  openai_base_url: http://localhost:{port}\n  foreign_keys: pass\nforward:\n  hosts: [localhost]\n"
+    )
     dump = tmp_path / "flows"
     with mitm(home, tmp_path, "-w", str(dump)) as proxy:
         target = f"http://localhost:{port}/v1/chat/completions"

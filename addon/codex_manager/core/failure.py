@@ -253,7 +253,10 @@ def classify(status: int, headers: Mapping[str, str], body: bytes) -> Verdict:
 
 def classify_event(event: Any) -> Verdict | None:
     """What a stream event or WebSocket frame means that reports a failure inside a 200; None if it reports none."""
-    if not isinstance(event, dict) or event.get("type") not in {"error", "response.failed", None}:
+    if not isinstance(event, dict):
+        return None
+    kind = event.get("type")
+    if kind is not None and (not isinstance(kind, str) or kind not in {"error", "response.failed"}):
         return None
     error = error_of(event)
     return _verdict(_class_of(error.status or 200, error, vouched=True), error) if error.is_openai else None
