@@ -60,6 +60,6 @@ def cli(*, debug: bool) -> None:
 
 def main() -> None:
     """Run the command line; the exit status is 0 ok, 1 failed, 2 usage, 3 vault locked or wrong key."""
-    importlib.import_module("codex_manager.vault.process").harden()  # any command may come to hold a key
+    importlib.import_module("codex_manager.vault.process").harden(starts_programs=True)  # any command may hold a key
     talk = importlib.import_module("codex_manager_cli.talk")
     sys.exit(talk.run(cli))

@@ -15,10 +15,14 @@ __all__ = ["harden"]
 PR_SET_DUMPABLE: Final = 4  # linux/prctl.h
 
 
-def harden() -> tuple[str, ...]:
-    """Turn core dumps off for this process and, on Linux, make its memory unreadable to other processes of the user."""
+def harden(*, starts_programs: bool = False) -> tuple[str, ...]:
+    """Turn core dumps off for this process and, on Linux, make its memory unreadable to other processes of the user.
+
+    The limit on core dumps is inherited by programs that are started (`run`, an editor), where it is none of our
+    business: with `starts_programs` it is left alone, and Linux's own switch, which ends with exec, has to do.
+    """
     done = []
-    if sys.platform != "win32":
+    if sys.platform != "win32" and not starts_programs:
         import resource
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
