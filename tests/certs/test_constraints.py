@@ -18,7 +18,7 @@ HOSTS = frozenset({"api.openai.com", "eu.api.openai.com"})
 OTHERS = (
     "openai.com", "www.openai.com", "platform.openai.com", "auth.openai.com", "chatgpt.com", "xapi.openai.com",
     "api.openai.com.example.org", "api-openai.com", "api.openai.co", "us.openai.com", "openai.com.api.example.net",
-    "www.google.com", "github.com", "pypi.org", "registry.npmjs.org", "login.microsoftonline.com", "localhost",
+    "www.google.com", "github.com", "gitlab.com", "python.org", "login.microsoftonline.com", "localhost",
     "example.org", "bank.example", "*.openai.com", "*.example.org", "127.0.0.1", "::1", "169.254.169.254",
 )  # fmt: skip
 """More than twenty: neighbours, lookalikes, strangers, wildcards, addresses."""
