@@ -30,6 +30,7 @@ def tell(number, frame):
     told.append(number)
     print(signal.Signals(number).name, flush=True)
     if number == signal.SIGTERM:
+        signal.signal(number, signal.SIG_IGN)  # `kill %1` is for the whole group, and what reaches `run` is passed on: it comes twice
         sys.exit(3)
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH):
     signal.signal(number, tell)
