@@ -55,10 +55,13 @@ class Keeper:
 
     def _look(self) -> None:
         if self._starting is not None:
-            if self._starting.serves():
-                self._starting = None
-                self._started()
-            return
+            if not self._starting.was_killed():
+                if self._starting.serves():
+                    self._starting = None
+                    self._started()
+                return
+            self._starting = None  # killed before we saw it serve: started again like one that was killed later
+            self._started()
         if self._alive():
             return
         if not self._proxy.for_commands:

@@ -144,6 +144,10 @@ class Waiting:
         """Whether the process runs."""
         return self._process.poll() is None
 
+    def was_killed(self) -> bool:
+        """Whether a signal ended it; what cannot start ends by itself."""
+        return (self._process.poll() or 0) < 0
+
     def _is_ready(self) -> bool:
         if not HANDS_OVER:
             return _health(ProxyAt(self._address, for_commands=True, pid=self._process.pid)) is not None
