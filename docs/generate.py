@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / name) for name in ("addon", "cli", "certs", "docs")]  # works in a bare checkout, too
 
-import click  # noqa: E402
+import click  # noqa: E402 - these come after the path that is set above
 
 from error_meanings import MEANINGS  # noqa: E402
 

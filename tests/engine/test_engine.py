@@ -223,7 +223,7 @@ async def test_a_refused_key_is_asked_about_again_and_serves_when_it_works():
         for number, waited in enumerate((900.0, 1800.0), 2):
             assert there.engine.usable_accounts() == []
             await clock.advance(waited)
-            await there.fake.until(lambda: there.fake.counts("sk-a") == number)  # noqa: B023
+            await there.fake.until(lambda: there.fake.counts("sk-a") == number)  # noqa: B023 - awaited within the turn
             await there.fake.until(lambda: clock.sleepers == 1)
         there.fake.clear("sk-a")
         await clock.advance(3600.0)

@@ -211,7 +211,7 @@ def test_a_full_disk_changes_nothing(filled):
         connection = filled._database.connection
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     connection.execute(f"PRAGMA max_page_count = {pages}")
-    with pytest.raises(VaultFullError, match="is full; nothing was changed"):  # noqa: PT012
+    with pytest.raises(VaultFullError, match="is full; nothing was changed"):  # noqa: PT012 - which write finds it full is not known
         for n in range(100):
             filled.add(new_account(f"more {n}", Secret("sk-x"), notes="x" * 2000))
     assert filled.verify().ok

@@ -140,7 +140,7 @@ def test_client_key_names_are_unique_and_can_be_revoked(filled):
 
 def test_a_transaction_is_all_or_nothing(filled):
     """An import of ten accounts that fails at the fifth changes nothing."""
-    with pytest.raises(LabelTakenError), filled.transaction():  # noqa: PT012
+    with pytest.raises(LabelTakenError), filled.transaction():  # noqa: PT012 - the transaction is what must undo
         filled.add(new_account("One", Secret("sk-x")))
         filled.add(new_account("Work", Secret("sk-x")))
     assert len(filled.accounts()) == 3

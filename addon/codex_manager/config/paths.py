@@ -47,7 +47,7 @@ class Paths:
         home = environ.get(HOME_VARIABLE, "")
         if home:
             # os.path, not pathlib: `..` goes, links stay, and ~somebody who is not there is no exception
-            folder = Path(os.path.abspath(os.path.expanduser(home)))  # noqa: PTH100, PTH111
+            folder = Path(os.path.abspath(os.path.expanduser(home)))  # noqa: PTH100, PTH111 - `..` goes, links stay; an unknown `~user` stays, too
             return cls(config_dir=folder, data_dir=folder)
         return cls(
             config_dir=Path(platformdirs.user_config_dir(_NAME, appauthor=False)),

@@ -218,8 +218,8 @@ class Exchange:
             ) from None
         except BROKEN:
             # aiohttp puts the error before what had already arrived; the client gets that first, as it would directly.
-            left = b"".join(payload._buffer)  # noqa: SLF001
-            payload._buffer.clear()  # noqa: SLF001
+            left = b"".join(payload._buffer)  # noqa: SLF001 - its readers raise instead of handing it out
+            payload._buffer.clear()  # noqa: SLF001 - as above
             self.close()
             if left:
                 return left

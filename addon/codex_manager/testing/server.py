@@ -307,7 +307,7 @@ class FakeOpenAI:
     def _dress(self, reply: Reply, seen: Seen, account: FakeAccount | None, left: list[tuple[str, str]]) -> Reply:
         """Add the headers that OpenAI and its edge put on every answer."""
         headers = reply.headers
-        headers.append(("x-request-id", f"req_{hashlib.md5(f'{id(self)} {seen.number}'.encode()).hexdigest()}"))  # noqa: S324
+        headers.append(("x-request-id", f"req_{hashlib.md5(f'{id(self)} {seen.number}'.encode()).hexdigest()}"))  # noqa: S324 - a name, not a secret
         if account is not None:
             headers += [
                 ("openai-organization", account.organization),
