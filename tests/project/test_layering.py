@@ -13,18 +13,22 @@ SOURCES = {"addon": ROOT / "addon", "cli": ROOT / "cli", "certs": ROOT / "certs"
 ALLOWED = {
     "core": set(),
     "ledger": {"core"},
+    "provider": {"core", "certs"},
     "vault": {"core"},
     "certs": set(),
     "config": {"core"},
     "engine": {"core"},
     "testing": {"core"},
-    "proxy": {"engine", "ledger", "vault", "certs", "core", "config"},
-    "cli": {"certs", "vault", "ledger", "core", "config", "testing"},
+    "proxy": {"engine", "ledger", "provider", "vault", "certs", "core", "config"},
+    "cli": {"certs", "vault", "ledger", "provider", "core", "config", "testing"},
 }
-ONLY_IN = {"mitmproxy": {"proxy"}, "aiohttp": {"engine"}, "click": {"cli"}, "keyring": {"vault"}, "uvloop": {"proxy"}}
+ONLY_IN = {
+    "mitmproxy": {"proxy"}, "aiohttp": {"engine"}, "click": {"cli"}, "keyring": {"vault"}, "uvloop": {"proxy"},
+    "genai_prices": {"ledger"}, "prometheus_client": {"proxy"}, "sqlite3": {"vault", "ledger"},
+}  # fmt: skip
 PURE = {
     "__future__", "bisect", "collections", "contextlib", "dataclasses", "email", "enum", "fnmatch", "functools", "hashlib", "heapq",
-    "hmac", "itertools", "json", "math", "operator", "random", "re", "string", "types", "typing", "datetime", "urllib",
+    "hmac", "itertools", "json", "math", "operator", "random", "re", "string", "types", "typing", "datetime", "decimal", "urllib",
     "gzip", "zlib", "abc", "traceback",
 }  # fmt: skip
 

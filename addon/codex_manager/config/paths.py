@@ -37,6 +37,11 @@ class Paths:
         return self.data_dir / "vault.db"
 
     @property
+    def ledger_file(self) -> Path:
+        """What requests used and cost (codex_manager.ledger)."""
+        return self.data_dir / "ledger.db"
+
+    @property
     def authority_dir(self) -> Path:
         """The certificate authority's files (codex_manager_certs)."""
         return self.data_dir / "ca"

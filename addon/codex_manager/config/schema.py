@@ -7,6 +7,7 @@ Law: types are strict (a number is not a word), unknown keys are refused, and an
 """
 
 import ipaddress
+import zoneinfo
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -22,6 +23,7 @@ __all__ = [
     "Config",
     "ForwardSection",
     "LimitsSection",
+    "MeteringSection",
     "PollingSection",
     "ProxySection",
     "RoutingSection",
@@ -88,6 +90,14 @@ def _file(text: str) -> str:
     if not path.is_absolute():
         raise ValueError("must be an absolute path, or start with ~/")
     return str(path)
+
+
+def _timezone(text: str) -> str:
+    try:
+        zoneinfo.ZoneInfo(text)
+    except (KeyError, ValueError, OSError):  # not found, not a key, or a folder of the zone files
+        raise ValueError("must be a time zone such as UTC or Europe/Berlin") from None
+    return text
 
 
 def _setting(default: Any, description: str, *, unit: str = "", hot: bool = True, **bounds: Any) -> Any:
@@ -219,6 +229,31 @@ class PollingSection(_Section):
     interval_seconds: int = _setting(300, "How often.", unit="s", ge=10, le=86_400)
 
 
+class MeteringSection(_Section):
+    """Counting tokens and dollars, and holding spending limits."""
+
+    enabled: bool = _setting(
+        True, "Whether usage is counted. Without it nothing is recorded and no spending limit is held."
+    )
+    stream_usage: Literal["inject", "estimate"] = _setting(
+        "inject",
+        "OpenAI reports a chat stream's usage only when asked. `inject` asks for it and takes the extra event out again, so that"
+        " the client sees what it would have seen; `estimate` leaves the request alone and estimates.",
+    )
+    timezone: Annotated[str, AfterValidator(_timezone)] = _setting(
+        "UTC",
+        "Time zone in which days and months begin, such as `Europe/Berlin`. OpenAI's own days are UTC.",
+    )
+    warn_at: float = _setting(0.8, "Share of a spending limit at which a warning is given.", unit="share", ge=0.1, le=1)
+    retention_days: int = _setting(
+        90,
+        "How long single requests are kept in the ledger; totals by hour, day and month are kept for ever.",
+        unit="days",
+        ge=1,
+        le=3650,
+    )
+
+
 class UpstreamSection(_Section):
     """The way to OpenAI. Proxy variables of the environment (`HTTPS_PROXY`) are never used."""
 
@@ -268,6 +303,7 @@ class Config(_Section):
     proxy: ProxySection = ProxySection()
     forward: ForwardSection = ForwardSection()
     routing: RoutingSection = RoutingSection()
+    metering: MeteringSection = MeteringSection()
     polling: PollingSection = PollingSection()
     upstream: UpstreamSection = UpstreamSection()
     limits: LimitsSection = LimitsSection()
