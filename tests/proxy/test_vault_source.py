@@ -56,6 +56,16 @@ def test_accounts_keys_and_pin_are_read(vault, source):
     assert secret
 
 
+def test_limits_and_models_of_client_keys_come_along(vault, source):
+    vault.add_client_key("laptop")
+    source.open()
+    seen = source.look()
+    vault.edit_client_key("laptop", daily_limit_usd=2.0, monthly_limit_usd=30.0, models=("gpt-5*",))
+    assert source.look() != seen
+    (key,) = source.read().client_keys
+    assert (key.daily_limit_usd, key.monthly_limit_usd, key.models) == (2.0, 30.0, ("gpt-5*",))
+
+
 def test_a_change_shows_and_is_read(vault, source):
     source.open()
     seen = source.look()

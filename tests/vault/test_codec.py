@@ -67,5 +67,29 @@ def test_what_is_no_object_is_no_record(raw):
 
 
 def test_a_client_key_survives():
-    key = codec.ClientKey(id="i", name="n", digest=bytes(32), created_at="t")
+    key = codec.ClientKey(
+        id="i",
+        name="n",
+        digest=bytes(32),
+        created_at="t",
+        models=("gpt-*",),
+        daily_limit_usd=1.5,
+        monthly_limit_usd=20.0,
+    )
+    assert all(
+        getattr(key, field.name) != field.default
+        for field in dataclasses.fields(codec.ClientKey)
+        if field.default is not dataclasses.MISSING
+    )
     assert codec.client_key_from(json.loads(codec.dump(codec.client_key_to(key)))) == key
+
+
+def test_a_client_key_of_an_earlier_version_has_no_limits():
+    key = codec.client_key_from({"id": "i", "name": "n", "digest": "00" * 32, "created_at": "t"})
+    assert key == codec.ClientKey(id="i", name="n", digest=bytes(32), created_at="t")
+
+
+def test_what_a_later_version_wrote_into_a_client_key_stays():
+    key = codec.ClientKey(id="i", name="n", digest=bytes(32), created_at="t", daily_limit_usd=2.0)
+    stored = {**codec.client_key_to(key), "later": 1}
+    assert codec.client_key_to(key.replace(daily_limit_usd=None), over=stored) == {**stored, "daily_limit_usd": None}

@@ -128,6 +128,18 @@ def test_a_client_key_is_shown_once_and_kept_as_a_digest(vault, vault_file):
         assert secret.reveal() not in str(records.all("client_key"))
 
 
+def test_a_client_key_is_edited_under_its_name_and_keeps_what_it_does_not_know(vault):
+    key, _ = vault.add_client_key("laptop", daily_limit_usd=2.0)
+    with vault._writing() as records:
+        records.put("client_key", key.id, {**records.get("client_key", key.id), "later": 1})
+    edited = vault.edit_client_key("LAPTOP", monthly_limit_usd=9.0, models=("o3",))
+    assert vault.client_keys() == [edited] == [key.replace(monthly_limit_usd=9.0, models=("o3",))]
+    with vault._reading() as records:
+        assert records.get("client_key", key.id)["later"] == 1
+    with pytest.raises(ClientKeyNotFoundError):
+        vault.edit_client_key("phone", daily_limit_usd=1.0)
+
+
 def test_client_key_names_are_unique_and_can_be_revoked(filled):
     with pytest.raises(KeyNameTakenError):
         filled.add_client_key("LAPTOP")

@@ -21,10 +21,14 @@ def digest(key: bytes) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class LocalKey:
-    """One key by its name and sha256 digest."""
+    """One key by its name and sha256 digest, and what its requests may do."""
 
     name: str
     digest: bytes
+    models: tuple[str, ...] = ()
+    """Model scope (see core.models); empty means every model."""
+    daily_limit_usd: float | None = None
+    monthly_limit_usd: float | None = None
 
 
 class LocalKeys:

@@ -16,7 +16,7 @@ from codex_manager.proxy.local_keys import LocalKey
 from codex_manager.proxy.watch import file_stamp
 from codex_manager.vault.errors import VaultLockedError, WrongKeyError
 from codex_manager.vault.masterkey import open_vault
-from codex_manager.vault.store import Vault, has_vault
+from codex_manager.vault.store import ClientKey, Vault, has_vault
 
 
 __all__ = ["EMPTY", "LOCKED", "Contents", "VaultSource"]
@@ -113,6 +113,16 @@ def _contents(vault: Vault) -> Contents:
     """Three looks, not one: a change between them shows in the token and is read again at the next tick."""
     return Contents(
         accounts=tuple(vault.accounts()),
-        client_keys=tuple(LocalKey(key.name, key.digest) for key in vault.client_keys()),
+        client_keys=tuple(_local_key(key) for key in vault.client_keys()),
         pinned=vault.pinned_account(),
+    )
+
+
+def _local_key(key: ClientKey) -> LocalKey:
+    return LocalKey(
+        key.name,
+        key.digest,
+        models=key.models,
+        daily_limit_usd=key.daily_limit_usd,
+        monthly_limit_usd=key.monthly_limit_usd,
     )

@@ -33,6 +33,15 @@ class ClientKey:
     digest: bytes
     """SHA-256 of the key. The key is 256 random bits, so a slow hash would add nothing."""
     created_at: str
+    models: tuple[str, ...] = ()
+    """Model scope of its requests, as an account's (see core.models); empty means every model."""
+    daily_limit_usd: float | None = None
+    monthly_limit_usd: float | None = None
+    """US dollars its requests may cost, whichever accounts serve them."""
+
+    def replace(self, **changes: object) -> "ClientKey":
+        """A copy with some fields changed."""
+        return dataclasses.replace(self, **changes)  # type: ignore[arg-type]  # field names are checked at run time
 
 
 def load(raw: bytes) -> Payload:
@@ -77,13 +86,22 @@ def account_from(payload: Payload) -> Account:
     return Account(**known)
 
 
-def client_key_to(key: ClientKey) -> Payload:
-    """The client key as JSON values."""
-    return {"id": key.id, "name": key.name, "digest": key.digest.hex(), "created_at": key.created_at}
+def client_key_to(key: ClientKey, *, over: Payload | None = None) -> Payload:
+    """The client key as JSON values; unknown fields of `over`, the record it replaces, stay."""
+    known: Payload = {
+        "id": key.id,
+        "name": key.name,
+        "digest": key.digest.hex(),
+        "created_at": key.created_at,
+        "models": list(key.models),
+        "daily_limit_usd": key.daily_limit_usd,
+        "monthly_limit_usd": key.monthly_limit_usd,
+    }
+    return {**(over or {}), **known}
 
 
 def client_key_from(payload: Payload) -> ClientKey:
-    """The client key a payload describes.
+    """The client key a payload describes; one of an earlier version has no limits.
 
     Raises:
         KeyError, TypeError, ValueError: it describes none.
@@ -93,4 +111,7 @@ def client_key_from(payload: Payload) -> ClientKey:
         name=payload["name"],
         digest=bytes.fromhex(payload["digest"]),
         created_at=payload["created_at"],
+        models=tuple(payload.get("models") or ()),
+        daily_limit_usd=payload.get("daily_limit_usd"),
+        monthly_limit_usd=payload.get("monthly_limit_usd"),
     )

@@ -139,8 +139,10 @@ class Vault(Upkeep):
         with self._reading() as records:
             return _client_keys(records)
 
-    def add_client_key(self, name: str) -> tuple[ClientKey, Secret]:
+    def add_client_key(self, name: str, **fields: object) -> tuple[ClientKey, Secret]:
         """Make a key for a client. The key itself is returned this once; the vault keeps its digest.
+
+        `fields` are ClientKey's own: models and limits.
 
         Raises:
             KeyNameTakenError, LabelRefusedError: the name cannot be used.
@@ -149,7 +151,7 @@ class Vault(Upkeep):
         text = CLIENT_KEY_PREFIX + secrets.token_urlsafe(32)
         key = ClientKey(
             id=str(uuid.uuid4()), name=name, digest=hashlib.sha256(text.encode()).digest(), created_at=timestamp()
-        )
+        ).replace(**fields)
         with self._writing() as records:
             if any(names.folded(other.name) == names.folded(name) for other in _client_keys(records)):
                 raise KeyNameTakenError(
@@ -158,6 +160,17 @@ class Vault(Upkeep):
             records.put("client_key", key.id, codec.client_key_to(key))
         return key, Secret(text)
 
+    def edit_client_key(self, name: str, **changes: object) -> ClientKey:
+        """Change some fields of a client key (its name or id) in one transaction; the key itself stays good.
+
+        Raises:
+            ClientKeyNotFoundError: there is none.
+        """
+        with self._writing() as records:
+            key = _client_key(records, name).replace(**changes)
+            records.put("client_key", key.id, codec.client_key_to(key, over=records.get("client_key", key.id)))
+        return key
+
     def revoke_client_key(self, name: str) -> ClientKey:
         """Delete a client key by its name or id.
 
@@ -165,16 +178,9 @@ class Vault(Upkeep):
             ClientKeyNotFoundError: there is none.
         """
         with self._writing() as records:
-            everyone = _client_keys(records)
-            for key in everyone:
-                if names.folded(key.name) == names.folded(name.strip()) or key.id == name:
-                    records.drop("client_key", key.id)
-                    return key
-        known = ", ".join(key.name for key in everyone)
-        raise ClientKeyNotFoundError(
-            f"there is no key named {name!r}",
-            hint=f"the keys are: {known}" if known else "make one with `codex-manager keys add`",
-        )
+            key = _client_key(records, name)
+            records.drop("client_key", key.id)
+        return key
 
 
 def _accounts(records: Records) -> list[Account]:
@@ -191,6 +197,19 @@ def _client_keys(records: Records) -> list[ClientKey]:
         with reading("client_key", str(payload.get("id"))):
             found.append(codec.client_key_from(payload))
     return sorted(found, key=lambda key: (key.created_at, key.id))
+
+
+def _client_key(records: Records, name: str) -> ClientKey:
+    """The one with this name or id."""
+    everyone = _client_keys(records)
+    for key in everyone:
+        if names.folded(key.name) == names.folded(name.strip()) or key.id == name:
+            return key
+    known = ", ".join(key.name for key in everyone)
+    raise ClientKeyNotFoundError(
+        f"there is no key named {name!r}",
+        hint=f"the keys are: {known}" if known else "make one with `codex-manager keys add`",
+    )
 
 
 def _refuse_taken(account: Account, others: list[Account]) -> None:
