@@ -9,23 +9,20 @@ from typing import Any
 import click
 
 from codex_manager_cli.account_fields import CHECKS, FieldError, check
-from codex_manager_cli.talk import fail, warn
+from codex_manager_cli.limit_options import limit_options, models_option, warn_unless_held
+from codex_manager_cli.talk import fail
 
 
 __all__ = ["account_options", "checked_fields", "field_or_fail", "only_dash"]
 
-_OPTIONS = (
+_OPTIONS: tuple[Callable[..., Any], ...] = (
     click.option(
         "--organization", "--org", "--org-id", "-o", "organization", metavar="ORG", help="OpenAI organization id."
     ),
     click.option("--project", metavar="PROJECT", help="OpenAI project id."),
     click.option("--base-url", metavar="URL", help="Where this account's API lives, when not at the configured place."),
-    click.option(
-        "--models", "--model", "models", multiple=True, metavar="PATTERNS",
-        help="Models it may serve: names with wildcards, `!` in front excludes; commas or repeated. Default: all.",
-    ),
-    click.option("--daily-limit", "daily_limit_usd", metavar="USD", help="US dollars a day, `none` takes it away. Kept with the account; this version does not hold it yet."),
-    click.option("--monthly-limit", "monthly_limit_usd", metavar="USD", help="US dollars a month, likewise."),
+    models_option,
+    limit_options,
     click.option("--priority", metavar="N", help="Higher goes first under `priority`. Default: 0."),
     click.option("--weight", metavar="X", help="Share of the turns under `round_robin`. Default: 1."),
     click.option("--tag", "--tags", "tags", multiple=True, metavar="TAG", help="A word of your own; repeatable."),
@@ -47,8 +44,7 @@ def checked_fields(given: dict[str, Any]) -> dict[str, Any]:
         for field, value in given.items()
         if field in CHECKS and value not in (None, ())
     }
-    if fields.get("daily_limit_usd") is not None or fields.get("monthly_limit_usd") is not None:
-        warn("the limit is kept with the account, but this version does not hold it yet: set one with OpenAI, too")
+    warn_unless_held(fields)
     return fields
 
 

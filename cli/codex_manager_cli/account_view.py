@@ -11,7 +11,7 @@ from typing import Any
 from codex_manager.core.account import Account
 
 
-__all__ = ["as_data", "as_page", "as_table", "columns", "when"]
+__all__ = ["as_data", "as_page", "as_table", "columns", "money", "short", "when"]
 
 
 def as_data(account: Account, *, pinned: bool) -> dict[str, Any]:
@@ -47,12 +47,12 @@ def as_table(accounts: Iterable[Account], *, pinned: str | None) -> str:
             account.label,
             account.api_key.hint(),
             account.organization or "-",
-            _short(account.models) if account.models else "all",
-            _money(account.daily_limit_usd),
-            _money(account.monthly_limit_usd),
+            short(account.models) if account.models else "all",
+            money(account.daily_limit_usd),
+            money(account.monthly_limit_usd),
             str(account.priority),
             _state(account, pinned),
-            _short(account.tags) if account.tags else "-",
+            short(account.tags) if account.tags else "-",
         )
         for account in accounts
     ]
@@ -69,8 +69,8 @@ def as_page(account: Account, *, pinned: bool) -> str:
         ("project", account.project or "-"),
         ("base url", account.base_url or "as configured"),
         ("models", ", ".join(account.models) or "all"),
-        ("daily limit", _money(account.daily_limit_usd)),
-        ("monthly limit", _money(account.monthly_limit_usd)),
+        ("daily limit", money(account.daily_limit_usd)),
+        ("monthly limit", money(account.monthly_limit_usd)),
         ("priority", str(account.priority)),
         ("weight", f"{account.weight:g}"),
         ("state", _state(account, account.id if pinned else None)),
@@ -106,7 +106,7 @@ def _state(account: Account, pinned: str | None) -> str:
     return f"{state}, switched to" if account.id == pinned else state
 
 
-def _short(items: Sequence[str], limit: int = 32) -> str:
+def short(items: Sequence[str], limit: int = 32) -> str:
     """As many items as fit a column, and how many more there are."""
     text = ",".join(items)
     if len(text) <= limit:
@@ -115,7 +115,8 @@ def _short(items: Sequence[str], limit: int = 32) -> str:
     return f"{head} +{len(items) - 1}" if len(items) > 1 else head
 
 
-def _money(dollars: float | None) -> str:
+def money(dollars: float | None) -> str:
+    """A limit as a table shows it."""
     return "-" if dollars is None else f"${dollars:,.2f}"
 
 

@@ -223,7 +223,7 @@ class RoutingSection(_Section):
 
 
 class PollingSection(_Section):
-    """Reading usage from OpenAI for accounts that have an admin key. Accepted and kept; this version does not poll yet."""
+    """Reading usage from OpenAI for accounts that have an admin key. Limits count the larger of its figure and our own."""
 
     enabled: bool = _setting(True, "Whether usage is read from OpenAI in the background.")
     interval_seconds: int = _setting(300, "How often.", unit="s", ge=10, le=86_400)
