@@ -1,0 +1,142 @@
+"""How usage looks: tables for people, CSV and plain data for programs.
+
+Pure: lines in, text or JSON-ready values out. Money is rounded where it is shown and nowhere else; in CSV and JSON it is
+exact to the billionth of a dollar.
+"""
+
+import csv
+import io
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+from codex_manager_cli.account_view import columns
+
+
+__all__ = ["Line", "as_csv", "as_data", "as_table", "dollars", "right", "usd", "whole"]
+
+FIELDS: Final = ("requests", "errors", "input", "cached", "cache_write", "output", "reasoning", "usd", "estimated_usd")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """What one account, model, client, endpoint or stretch of time used. Tokens; US dollars."""
+
+    name: str
+    key: str | None = None
+    """Beside the name, for programs: an account's id, the start of a stretch in ISO 8601."""
+    requests: int = 0
+    errors: int = 0
+    input: int = 0
+    cached: int = 0
+    cache_write: int = 0
+    output: int = 0
+    reasoning: int = 0
+    usd: Decimal = Decimal(0)
+    estimated_usd: Decimal = Decimal(0)
+    """Of `usd`, what rests on estimates."""
+
+    @property
+    def estimated(self) -> float:
+        """Share of the money that is an estimate, 0 to 1."""
+        return float(self.estimated_usd / self.usd) if self.usd > 0 else 0.0
+
+    @classmethod
+    def total(cls, lines: Sequence["Line"]) -> "Line":
+        """The sum."""
+        return cls(
+            name="total",
+            **{
+                field: sum((getattr(line, field) for line in lines), type(getattr(cls(name=""), field))())
+                for field in FIELDS
+            },
+        )
+
+
+def as_table(lines: Sequence[Line], heading: str) -> str:
+    """A line each, and their sum where there are several."""
+    shown = [*lines, Line.total(lines)] if len(lines) > 1 else list(lines)
+    rows = [(heading.upper(), "REQUESTS", "ERRORS", "INPUT", "CACHED", "OUTPUT", "REASONING", "USD", "ESTIMATED")]
+    rows += [
+        (
+            line.name,
+            whole(line.requests),
+            whole(line.errors),
+            whole(line.input),
+            whole(line.cached),
+            whole(line.output),
+            whole(line.reasoning),
+            usd(line.usd),
+            percent(line.estimated) if line.estimated_usd else "-",
+        )
+        for line in shown
+    ]
+    return columns(right(rows, first=1))
+
+
+def as_data(line: Line) -> dict[str, Any]:
+    """For `--json`; names and order stay from release to release."""
+    return {
+        "name": line.name,
+        "key": line.key,
+        "requests": line.requests,
+        "errors": line.errors,
+        "input_tokens": line.input,
+        "cached_tokens": line.cached,
+        "cache_write_tokens": line.cache_write,
+        "output_tokens": line.output,
+        "reasoning_tokens": line.reasoning,
+        "usd": number(line.usd),
+        "estimated_usd": number(line.estimated_usd),
+    }
+
+
+def as_csv(lines: Sequence[Line], heading: str) -> str:
+    """RFC 4180 but for the line ends, which are this system's; a name that a spreadsheet would take for a formula is quoted with an apostrophe."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow([heading, *list(as_data(Line(name="")))[1:]])
+    for line in lines:
+        values = as_data(line) | {"usd": exact(line.usd), "estimated_usd": exact(line.estimated_usd)}
+        values["name"] = f"'{line.name}" if line.name[:1] in {"=", "+", "-", "@", "\t", "\r"} else line.name
+        writer.writerow(["" if value is None else value for value in values.values()])
+    return out.getvalue()
+
+
+def right(rows: Sequence[Sequence[str]], *, first: int, last: int | None = None) -> list[tuple[str, ...]]:
+    """The rows with the columns from `first` up to `last` flush right."""
+    flush = range(len(rows[0]))[first:last]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return [tuple(cell.rjust(widths[i]) if i in flush else cell for i, cell in enumerate(row)) for row in rows]
+
+
+def whole(count: int) -> str:
+    """12,345."""
+    return f"{count:,}" if count else "-"
+
+
+def usd(amount: Decimal) -> str:
+    """For a column: four places, so that a cheap request is not nothing."""
+    return f"{amount:,.4f}"
+
+
+def dollars(amount: Decimal | float) -> str:
+    """For a sentence: $12.34."""
+    return f"${amount:,.2f}"
+
+
+def percent(share: float) -> str:
+    """85 %; what is above nothing is never 0 %."""
+    return "<1 %" if 0 < share < 0.01 else f"{share:.0%}".replace("%", " %")
+
+
+def number(amount: Decimal) -> float:
+    """For JSON. A float holds billionths of a dollar exactly enough up to millions of dollars."""
+    return float(round(amount, 9))
+
+
+def exact(amount: Decimal) -> str:
+    """Plain digits, never an exponent."""
+    return f"{amount:f}"
