@@ -109,7 +109,7 @@ def refuse_known_key(paths: Paths, vault: Vault | None, key: Secret, *, own: str
 def check_online(paths: Paths, account: Account) -> Account:
     """The account with what OpenAI told about it; ends the command when OpenAI refuses the key."""
     from codex_manager.config.load import load
-    from codex_manager_cli.online_check import check_key
+    from codex_manager.provider.check import check_key
 
     try:
         config = load(paths)

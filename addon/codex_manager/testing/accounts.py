@@ -40,6 +40,8 @@ class FakeAccount:
     project: str
     models: tuple[str, ...] | None = None
     """Wildcards; None is every model of OpenAI's families."""
+    admin: bool = False
+    """An organization's admin key: reads costs and usage, runs no model."""
 
     @property
     def domain(self) -> tuple[str, str]:

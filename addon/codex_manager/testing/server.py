@@ -12,6 +12,7 @@ import time
 
 from collections import Counter
 from collections.abc import Callable
+from decimal import Decimal
 from types import TracebackType
 from typing import Self, overload
 
@@ -20,6 +21,7 @@ from codex_manager.testing.connection import Connection
 from codex_manager.testing.journal import Journal, Seen
 from codex_manager.testing.limits import Limit, Limits
 from codex_manager.testing.openai import errors
+from codex_manager.testing.openai.administration import KINDS, Billing, Entry
 from codex_manager.testing.openai.api import MODEL_ENDPOINTS, Api
 from codex_manager.testing.openai.request import Facts
 from codex_manager.testing.openai.talk import PATHS, RealtimeTalk, ResponsesTalk
@@ -131,6 +133,56 @@ class FakeOpenAI:
         )
         self._accounts.add(account)
         return account
+
+    def admin(self, key: str, organization: str) -> FakeAccount:
+        """Make an admin key of an organization known: it reads `/v1/organization/...` and nothing else."""
+        account = FakeAccount(key=key, organization=organization, project="", admin=True)
+        self._accounts.add(account)
+        return account
+
+    def spent(
+        self,
+        organization: str,
+        usd: Decimal | float | str,
+        *,
+        project: str | None = None,
+        line_item: str | None = None,
+        at: float | None = None,
+    ) -> None:
+        """Write down costs of an organization, for `/v1/organization/costs`; `at` in Unix seconds is now by default."""
+        labels = {"project_id": project, "line_item": line_item}
+        entry = Entry(time.time() if at is None else at, labels, {}, Decimal(str(usd)))
+        self._api.books.costs.setdefault(organization, []).append(entry)
+
+    def used(
+        self,
+        organization: str,
+        kind: str = "completions",
+        *,
+        project: str | None = None,
+        model: str | None = None,
+        at: float | None = None,
+        **counts: int,
+    ) -> None:
+        """Write down usage of an organization, for `/v1/organization/usage/<kind>`; counts are named as OpenAI names them."""
+        if unknown := counts.keys() - set(KINDS[kind][1]):
+            raise ValueError(f"usage of {kind} has no {', '.join(sorted(unknown))}; it has {', '.join(KINDS[kind][1])}")
+        entry = Entry(time.time() if at is None else at, {"project_id": project, "model": model}, dict(counts))
+        self._api.books.usage.setdefault((organization, kind), []).append(entry)
+
+    def billing(
+        self,
+        key: str,
+        *,
+        hard_limit: Decimal | float | str | None = None,
+        spent: Decimal | float | str = 0,
+        at: float | None = None,
+    ) -> None:
+        """Let the dashboard's billing pages answer a key (without this they answer 403); amounts spent add up."""
+        billing = self._api.books.billing.setdefault(str(self._known(key)), Billing(None, []))
+        if hard_limit is not None:
+            billing.hard_limit = Decimal(str(hard_limit))
+        billing.spent.append((time.time() if at is None else at, Decimal(str(spent))))
 
     def revoke(self, key: str) -> None:
         """Make a key unknown again."""
@@ -311,7 +363,7 @@ class FakeOpenAI:
         if account is not None:
             headers += [
                 ("openai-organization", account.organization),
-                ("openai-project", account.project),
+                *([("openai-project", account.project)] if account.project else []),
                 ("openai-version", "2020-10-01"),
                 ("openai-processing-ms", "12"),
             ]

@@ -4,7 +4,7 @@ import re
 
 from collections.abc import Callable
 
-from codex_manager.testing.openai import errors, generation, media, secrets, storage
+from codex_manager.testing.openai import administration, errors, generation, media, secrets, storage
 from codex_manager.testing.openai.request import Facts
 from codex_manager.testing.openai.shelf import Shelf
 from codex_manager.testing.reply import Reply
@@ -25,10 +25,11 @@ MODEL_OPTIONAL = frozenset({"/v1/moderations", "/v1/images/generations", "/v1/im
 
 
 class Api:
-    """The good answers of one server; its only state is the shelf of resources."""
+    """The good answers of one server; its only state is the shelf of resources and the books of what was spent."""
 
     def __init__(self) -> None:
         self.shelf = Shelf()
+        self.books = administration.Books()
         shelf = self.shelf
         self._table: list[tuple[str, re.Pattern[str], Endpoint]] = []
         for method, path, endpoint in (
@@ -48,6 +49,7 @@ class Api:
             ("GET", "/v1/models", storage.models),
             ("GET", "/v1/models/{id}", storage.model),
             *storage.routes(shelf),
+            *administration.routes(self.books),
         ):
             pattern = re.compile(re.sub(r"\{id\}", r"(?P<id>[^/]+)", path))
             self._table.append((method, pattern, endpoint))
@@ -55,6 +57,9 @@ class Api:
 
     def answer(self, facts: Facts, good: Good) -> Reply:
         """The good answer to a request, or the refusal it earned by its own fault."""
+        administrative = facts.path.startswith("/v1/organization/")
+        if administrative != facts.account.admin:
+            return errors.missing_scope("api.usage.read" if administrative else "model.request")
         method = "GET" if facts.method == "HEAD" else facts.method
         endpoint = self._exact.get((method, facts.path))
         if endpoint is None:

@@ -11,7 +11,7 @@ from codex_manager.testing.reply import Reply, json_reply
 
 __all__ = [
     "duplicate_authorization", "error_reply", "incorrect_key", "invalid_json", "invalid_url", "masked", "method_not_allowed",
-    "mismatched", "missing_key", "missing_parameter", "model_missing", "seconds_text",
+    "mismatched", "missing_key", "missing_parameter", "missing_scope", "model_missing", "seconds_text",
 ]  # fmt: skip
 
 INVALID = "invalid_request_error"
@@ -70,6 +70,15 @@ def mismatched(what: str) -> Reply:
     """`what` is Organization or Project."""
     low = what.lower()
     return error_reply(401, f"OpenAI-{what} header should match {low} for API key", code=f"mismatched_{low}")
+
+
+def missing_scope(scope: str) -> Reply:
+    """403 to a key of the wrong kind."""
+    message = (
+        f"You have insufficient permissions for this operation. Missing scopes: {scope}. Check that you have the correct role in "
+        "your organization, and if you're using a restricted API key, that it has the necessary scopes."
+    )
+    return error_reply(403, message, code="insufficient_permissions")
 
 
 def duplicate_authorization() -> Reply:

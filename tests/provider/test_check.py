@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from codex_manager.core.secret import Secret
+from codex_manager.provider.check import Finding, check_key
 from codex_manager.testing import FakeOpenAI, answers, blackhole, in_thread, refused_port
-from codex_manager_cli.online_check import Finding, check_key
 
 
 KEY = Secret("sk-checked-0123456789")
@@ -31,7 +31,7 @@ def openai():
 @pytest.mark.parametrize(
     ("step", "finding"),
     [
-        (answers.ok(), Finding("good", organization="org-a")),
+        (answers.ok(), Finding("good", organization="org-a", project="proj-a")),
         (answers.forbidden(), Finding("good", "the key may not list models", "org-a")),
         (answers.invalid_key(), Finding("refused", "invalid_api_key")),
         (answers.deactivated(), Finding("refused", "account_deactivated")),
@@ -155,7 +155,7 @@ def test_a_certificate_nobody_vouches_for_gets_no_key(openai_tls, authority, mon
 
 def test_the_configured_ca_file_is_trusted(openai_tls, authority):
     assert check_key(openai_tls.base_url, KEY, ca_file=str(authority / "ca.pem")) == Finding(
-        "good", organization="org-a"
+        "good", organization="org-a", project="proj-a"
     )
 
 
