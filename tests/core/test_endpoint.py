@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from codex_manager.core.endpoint import FAMILIES, STATELESS, describe
+from codex_manager.core.endpoint import FAMILIES, STATELESS, describe, name_of
 
 
 TABLE = [
@@ -100,3 +100,30 @@ def test_the_path_is_kept_without_its_query():
 )
 def test_a_body_that_leaves_something_behind_makes_a_call_state_creating(method, target, creates_state, replay):
     assert describe(method, target).replay_with(creates_state=creates_state) == replay
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/v1/chat/completions", "chat/completions"),
+        ("/v1/responses", "responses"),
+        ("/v1/responses/resp_68af4030592c81938ec0a5fbab4a3e9f05438e46b5f69a3b", "responses"),
+        ("/v1/responses/resp_1/cancel", "responses/cancel"),
+        ("/v1/files/file-abc/content", "files/content"),
+        ("/v1/threads/thread_1/runs/run_1/steps/step_1", "threads/runs/steps"),
+        ("/v1/models/gpt-4o", "models"),
+        ("/v1/fine_tuning/jobs/ftjob-1/events", "fine_tuning/jobs/events"),
+        ("/v1/nothing/known", "other"),
+        ("/v2/files", "other"),
+        ("", "other"),
+        ("/v1/files/" + "files/" * 500, "files"),
+    ],
+)
+def test_the_name_of_an_endpoint_has_no_id(path, name):
+    assert name_of(path) == name
+
+
+def test_all_published_paths_have_few_names():
+    names = {name_of(concrete(path)) for _, path, _ in TABLE}
+    assert len(names) < 130
+    assert not any("0123" in name for name in names)

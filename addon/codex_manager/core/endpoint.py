@@ -9,10 +9,11 @@ found by nobody.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 
-__all__ = ["FAMILIES", "Endpoint", "Replay", "describe"]
+__all__ = ["FAMILIES", "Endpoint", "Replay", "describe", "name_of"]
 
 type Replay = Literal["stateless", "state_creating", "read"]
 
@@ -46,6 +47,16 @@ FAMILIES = frozenset({
 """First segment after `/v1`; what is not here is of the family `other`."""
 
 
+WORDS = FAMILIES | frozenset({
+    "accept", "alpha", "archive", "calls", "cancel", "characters", "checkpoints", "client_secrets", "compact", "complete",
+    "content", "costs", "edits", "events", "extensions", "file_batches", "generations", "graders", "hangup", "input_items",
+    "input_tokens", "items", "jobs", "messages", "output_items", "parts", "pause", "permissions", "refer", "reject", "remix",
+    "resume", "run", "runs", "search", "sessions", "speech", "steps", "submit_tool_outputs", "transcription_sessions",
+    "transcriptions", "translations", "usage", "validate", "variations", "versions", "voice_consents", "voices",
+})  # fmt: skip
+"""Segments that are no ids, but for those of the organization's administration, which nobody meters."""
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """What method and path say about a request."""
@@ -75,6 +86,23 @@ def describe(method: str, target: str) -> Endpoint:
         is_models_list=method == "GET" and resource == "models",
         replay=_replay(method, resource),
     )
+
+
+@lru_cache(maxsize=256)
+def name_of(path: str) -> str:
+    """What is asked, without ids and without `/v1`: `chat/completions`, `files/content`; `other` for what is no path of the API.
+
+    Real paths have about a hundred names, so that they can key totals.
+    """
+    resource = path[4:].rstrip("/") if path.startswith("/v1/") else ""
+    if resource in STATELESS:
+        return resource
+    segments = resource.split("/", 6)[:6]
+    if segments[0] not in FAMILIES:
+        return "other"
+    named = [segments[0]]
+    named += [segment for segment in segments[1:] if segment in WORDS and segment != named[-1]]
+    return "/".join(named[:4])
 
 
 def _replay(method: str, resource: str) -> Replay:

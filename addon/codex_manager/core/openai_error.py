@@ -79,6 +79,8 @@ class ErrorAnswer:
     status: int
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
+    code: str = ""
+    """One of the codes above, or a word of ours for the records where the body has none."""
 
     @classmethod
     def of(
@@ -103,7 +105,7 @@ class ErrorAnswer:
             headers += retry_headers(retry_after_s)
         if advice.should_retry is not None:
             headers.append((b"x-should-retry", b"true" if advice.should_retry else b"false"))
-        return cls(status=status or advice.status, headers=tuple(headers), body=body)
+        return cls(status=status or advice.status, headers=tuple(headers), body=body, code=code)
 
 
 def error_body(message: str, *, type: str, code: str | None, param: str | None = None) -> bytes:  # noqa: A002 - OpenAI's field name

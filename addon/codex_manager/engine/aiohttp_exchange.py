@@ -88,7 +88,7 @@ class Exchange:
             async with asyncio.timeout(None) as deadline:
                 if isinstance(body, bytes) and len(body) <= AT_ONCE:
                     transport.write(head + _framed(body, last=True) if self._request.chunked else head + body)
-                    self._sent = True
+                    self._has_sent()
                     deadline.reschedule(asyncio.get_running_loop().time() + self._timeouts.header)
                 else:
                     self._deadline = deadline
@@ -153,9 +153,14 @@ class Exchange:
                 raise BodyFailedError("the request's body is not as long as it said")
         if request.chunked:
             await self._write(connection, writer, b"0\r\n\r\n")
-        self._sent = True
+        self._has_sent()
         if self._deadline is not None:
             self._deadline.reschedule(asyncio.get_running_loop().time() + self._timeouts.header)
+
+    def _has_sent(self) -> None:
+        self._sent = True
+        if self._request.on_sent is not None:
+            self._request.on_sent()
 
     async def _write(self, connection: Connection, writer: StreamWriter, data: bytes | memoryview) -> None:
         transport = connection.transport

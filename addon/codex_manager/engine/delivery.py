@@ -99,6 +99,7 @@ def verbatim(kept: KeptError, at: float = 0.0) -> Answer:
         account_label=kept.account.label,
         upstream_address=kept.upstream.address,
         first_byte_at=at,
+        failure=kept.verdict.failure.value,
     )
 
 
@@ -117,6 +118,7 @@ def own_answer(error: ErrorAnswer) -> Answer:
         headers=error.headers,
         body=body(),
         aclose=nothing,
+        failure=error.code,
     )
 
 
@@ -128,15 +130,15 @@ async def without_body() -> AsyncIterator[bytes]:
 
 def bad_request(message: str) -> ErrorAnswer:
     """400 for what cannot be put on the wire."""
-    return _plain(400, error_body(message, type="invalid_request_error", code=None))
+    return _plain(400, error_body(message, type="invalid_request_error", code=None), "bad_request")
 
 
 def internal_error() -> ErrorAnswer:
     """500: we broke, not the upstream."""
     text = "Something broke inside codex-manager; its log says what. The request was not sent on."
-    return _plain(500, error_body(text, type="server_error", code=None))
+    return _plain(500, error_body(text, type="server_error", code=None), "internal_error")
 
 
-def _plain(status: int, body: bytes) -> ErrorAnswer:
+def _plain(status: int, body: bytes, code: str) -> ErrorAnswer:
     headers = ((b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()))
-    return ErrorAnswer(status=status, headers=headers, body=body)
+    return ErrorAnswer(status=status, headers=headers, body=body, code=code)

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import random as randomness
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from enum import Enum
 from typing import Final
@@ -163,7 +163,9 @@ class Engine:
             upstream.close()
             raise
 
-    async def send(self, account_id: str, request: Request, *, fresh: bool) -> UpstreamAnswer:
+    async def send(
+        self, account_id: str, request: Request, *, fresh: bool, on_sent: Callable[[], None] | None = None
+    ) -> UpstreamAnswer:
         """Put the account's key on a request and send it. An account that is gone by now is not sent to."""
         way = self._ways.get(account_id)
         if way is None:
@@ -171,7 +173,7 @@ class Engine:
         timeouts = self._timeouts
         if request.websocket:
             timeouts = replace(timeouts, header=min(timeouts.header, HANDSHAKE_S))
-        return await self._transport.send(way.request(request), timeouts, fresh=fresh)
+        return await self._transport.send(way.request(request, on_sent), timeouts, fresh=fresh)
 
     def end(self, lease: Lease) -> None:
         """An attempt is over."""

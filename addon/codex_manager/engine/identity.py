@@ -10,7 +10,7 @@ import base64
 import ipaddress
 import secrets
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from urllib.parse import urlsplit
 
@@ -62,7 +62,7 @@ class Way:
     def origin(self) -> str:
         return str(self.endpoint)
 
-    def request(self, request: Request) -> UpstreamRequest:
+    def request(self, request: Request, on_sent: Callable[[], None] | None = None) -> UpstreamRequest:
         """The client's request as it goes to this account. Raises UnsendableError."""
         if self.endpoint is None or self.unusable is not None:
             raise UnsendableError(self.unusable or "the account has no base URL")
@@ -104,6 +104,7 @@ class Way:
             body=request.body,
             chunked=request.chunked,
             content_length=length,
+            on_sent=on_sent,
             websocket_key=websocket_key,
         )
 

@@ -77,5 +77,9 @@ class Answer:
     """Unix time the upstream's headers arrived."""
     session: "PassedSession | None" = None
     """With a 101: the socket, open at the upstream's end. Then `body` is empty."""
+    failure: str = ""
+    """Class of the upstream's failure, or the code of our own refusal; empty for a good answer."""
+    request_id: str = ""
+    """`Request.id` of what it answers, or the one it was given."""
     facts: dict[str, str | int | float] = field(default_factory=dict)
     """Plain values for the flow's comment and metadata; never a secret."""

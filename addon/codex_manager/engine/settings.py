@@ -1,12 +1,24 @@
 """What the engine can be told. Filled from the configuration by the proxy; replaced whole on a reload."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 from typing import Literal
 
 
-__all__ = ["EngineSettings", "Strategy"]
+__all__ = ["ClientLimits", "EngineSettings", "Strategy"]
 
 type Strategy = Literal["least_utilized", "round_robin", "priority", "sticky"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientLimits:
+    """What the requests of one local key may do. Limits are US dollars; None is no limit."""
+
+    models: tuple[str, ...] = ()
+    """Model scope (see core.models); empty means every model."""
+    daily_limit_usd: float | None = None
+    monthly_limit_usd: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,3 +49,13 @@ class EngineSettings:
     idle_timeout_s: float = 600.0
     own_addresses: frozenset[tuple[str, int]] = frozenset()
     """Where our own listener is reachable; an upstream there is refused."""
+    metering: bool = True
+    """Count usage and hold limits; only where the engine was given someone who knows prices."""
+    stream_usage: Literal["inject", "estimate"] = "inject"
+    """How a chat stream's usage is known when the client does not ask for it."""
+    warn_at: float = 0.8
+    """Share of a limit."""
+    zone: tzinfo = UTC
+    """Where days and months begin."""
+    clients: Mapping[str, ClientLimits] = field(default_factory=dict)
+    """By name of the local key; whoever is not here may do everything."""

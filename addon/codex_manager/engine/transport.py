@@ -6,7 +6,7 @@ come, because that decides whether it may be sent again; what goes wrong after t
 contains a header.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Protocol
@@ -101,6 +101,8 @@ class UpstreamRequest:
     chunked: bool = False
     content_length: int | None = None
     """Bytes an iterator must yield; None when the body is chunked."""
+    on_sent: Callable[[], None] | None = None
+    """Called when the last byte is with the kernel: from then on the upstream may act on it, whoever cancels."""
     websocket_key: bytes | None = None
     """The request asks to become a WebSocket, with this key; only then may it be answered by a 101."""
 
