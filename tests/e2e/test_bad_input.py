@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import socket
 import stat
 import subprocess
@@ -29,7 +30,8 @@ def ask(proxy, method="POST", path="/v1/chat/completions", body=CHAT, headers=AU
 
 
 def send_raw(proxy, data, timeout=10):
-    """Raw bytes in, everything that comes back until the proxy closes or falls silent."""
+    """Raw bytes in, what comes back until the answer is whole, the proxy closes or falls silent."""
+    whole = re.compile(rb"(?s).*?\r\ncontent-length: *(\d+)\r\n.*?\r\n\r\n", re.IGNORECASE)
     with socket.create_connection(("127.0.0.1", proxy.port), timeout=timeout) as link:
         link.sendall(data)
         link.shutdown(socket.SHUT_WR)
@@ -37,6 +39,8 @@ def send_raw(proxy, data, timeout=10):
         with contextlib.suppress(TimeoutError, ConnectionError):
             while piece := link.recv(65536):
                 received += piece
+                if (head := whole.match(received)) and len(received) >= head.end() + int(head[1]):
+                    break
     return received
 
 
