@@ -4,7 +4,7 @@ import gzip
 import random
 import zlib
 
-import brotli
+import brotli  # type: ignore[import-untyped]  # comes with mitmproxy
 import pytest
 import zstandard
 

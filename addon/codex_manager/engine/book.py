@@ -6,7 +6,9 @@ whoever keeps them, never the engine's concern.
 
 from typing import Protocol
 
+from codex_manager.core.pricing import Cost
 from codex_manager.core.record import Record, Reservation
+from codex_manager.core.usage import Usage
 
 
 __all__ = ["Book", "NoBook"]
@@ -27,6 +29,10 @@ class Book(Protocol):
         """A request is over. Returns its number: `Spending.load` is told up to which number the ledger's totals reach."""
         ...
 
+    def settle_object(self, object_id: str, usage: Usage, cost: Cost) -> None:
+        """What was made earlier has come to its end and cost this. Counts once, and only for a record that is `open`."""
+        ...
+
 
 class NoBook:
     """Keeps nothing: for tests and for `metering.enabled: false`."""
@@ -43,3 +49,6 @@ class NoBook:
     def record(self, record: Record) -> int:  # noqa: ARG002 - the port's signature
         self._count += 1
         return self._count
+
+    def settle_object(self, object_id: str, usage: Usage, cost: Cost) -> None:
+        pass

@@ -97,7 +97,7 @@ def _deflate() -> Step:
 
 
 def _brotli() -> Step:
-    import brotli  # comes with mitmproxy; loaded when the first such answer comes
+    import brotli  # type: ignore[import-untyped]  # comes with mitmproxy; loaded when the first such answer comes
 
     decoder = brotli.Decompressor()
 
