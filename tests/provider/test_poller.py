@@ -6,8 +6,10 @@ import logging
 import random
 import threading
 
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -26,9 +28,11 @@ class Stage:
     """A poller whose clock, accounts and answers are the test's."""
 
     def __init__(self, *accounts, **fields):
-        self.accounts, self.settings, self.now = list(accounts), SETTINGS, 1000.0
-        self.asked, self.delivered = [], []
-        self.answer = lambda account: {"today": Decimal(1)}
+        self.accounts: Any = list(accounts)
+        self.settings, self.now = SETTINGS, 1000.0
+        self.asked: list[Any] = []
+        self.delivered: list[Snapshot] = []
+        self.answer: Callable[..., Any] = lambda account: {"today": Decimal(1)}
         self.poller = Poller(
             accounts=lambda: self.accounts, settings=lambda: self.settings, deliver=self.delivered.append,
             look=self.look, monotonic=lambda: self.now, wall=lambda: WALL, rng=random.Random(1), first_s=(0.0, 0.0),
@@ -140,7 +144,7 @@ async def test_what_a_look_or_a_listener_throws_is_survived_and_shows_no_words(w
         assert "division" not in caplog.text
         stage.answer = lambda _: {"today": Decimal(1)}
         await stage.after(3600, looks=1)
-        stage.poller._deliver = lambda _: {}["sk-secret"]
+        stage.poller._deliver = lambda _: dict[str, None]()["sk-secret"]
         stage.now += 300
         while "KeyError" not in caplog.text:
             await asyncio.sleep(0.002)
@@ -212,7 +216,7 @@ def test_backoff_stays_between_a_minute_and_an_hour_and_scatters(failures):
 
 
 async def test_real_looks_reach_openai_while_the_loop_goes_on(work):
-    got = asyncio.Queue()
+    got: asyncio.Queue[Snapshot] = asyncio.Queue()
     async with FakeOpenAI() as fake:
         fake.account("sk-work-0123456789", "org-a")
         fake.admin("sk-admin-0123456789", "org-a")

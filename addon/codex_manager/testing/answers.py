@@ -7,7 +7,7 @@ headers are OpenAI's, because clients and this product read them.
 import hashlib
 import json as jsonlib
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from codex_manager.testing.openai import errors
@@ -23,12 +23,23 @@ __all__ = [
 ]  # fmt: skip
 
 
-def ok(text: str | None = None, *, chunks: int = 4, every: float = 0.0, stamped: bool = False) -> Step:
+def ok(
+    text: str | None = None,
+    *,
+    chunks: int = 4,
+    every: float = 0.0,
+    stamped: bool = False,
+    usage: Mapping[str, Any] | None = None,
+    pending: int = 1,
+) -> Step:
     """The endpoint's own good answer; a stream has `chunks` deltas, its events `every` seconds apart.
 
     With `stamped` each event of a stream carries `sent_ns`, the monotonic clock at the moment it was written.
+    `usage` replaces what the answer would report, field by field; what runs in the background is found unfinished
+    `pending` times.
     """
-    return Step(name="ok", good=Good(text=text, chunks=chunks, every_s=every, stamped=stamped))
+    good = Good(text=text, chunks=chunks, every_s=every, stamped=stamped, usage=usage, pending=pending)
+    return Step(name="ok", good=good)
 
 
 def error_in_stream(

@@ -6,9 +6,9 @@ vocabulary). They compose with `|`: `ok() | delay(0.2) | slice_into(1)`. Both ar
 
 import dataclasses
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 
 if TYPE_CHECKING:
@@ -68,6 +68,10 @@ class Good:
     """Each event of a stream carries `sent_ns`, the monotonic clock when it was written."""
     error: tuple[str, str, int] | None = None
     """An error inside the 200: code, message, and the number of deltas before it."""
+    usage: Mapping[str, Any] | None = None
+    """Put over the usage the answer would report; a total that is not given follows."""
+    pending: int = 1
+    """Times that what is done in the background (a response, a batch) is found unfinished."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

@@ -16,7 +16,7 @@ __all__ = ["MODEL_ENDPOINTS", "Api"]
 type Endpoint = Callable[[Facts, Good], Reply]
 
 MODEL_ENDPOINTS = frozenset({
-    "/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/embeddings", "/v1/images/generations", "/v1/images/edits",
+    "/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/responses/compact", "/v1/embeddings", "/v1/images/generations", "/v1/images/edits",
     "/v1/images/variations", "/v1/moderations", "/v1/audio/speech", "/v1/audio/transcriptions", "/v1/audio/translations",
 })  # fmt: skip
 """POSTs that run a model: these are rate limited and carry x-ratelimit-* headers."""
@@ -36,6 +36,8 @@ class Api:
             ("POST", "/v1/chat/completions", generation.chat),
             ("POST", "/v1/completions", generation.completion),
             ("POST", "/v1/responses", lambda f, g: generation.response(f, g, shelf)),
+            ("POST", "/v1/responses/compact", lambda f, g: generation.compaction(f, g, shelf)),
+            ("POST", "/v1/responses/input_tokens", generation.counted),
             ("POST", "/v1/embeddings", media.embeddings),
             ("POST", "/v1/moderations", media.moderation),
             ("POST", "/v1/images/generations", media.images),

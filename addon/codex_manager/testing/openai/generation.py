@@ -12,18 +12,24 @@ from typing import Any
 
 from codex_manager.testing.openai import errors
 from codex_manager.testing.openai.request import Facts
-from codex_manager.testing.openai.shelf import Shelf
+from codex_manager.testing.openai.shelf import STAGES, Shelf, public
 from codex_manager.testing.openai.sse import event_stream
+from codex_manager.testing.openai.usage import chat_usage, completion_usage, input_tokens, response_usage, served_tier
 from codex_manager.testing.reply import Reply, json_reply
 from codex_manager.testing.step import Good
 
 
-__all__ = ["MadeResponse", "chat", "completion", "make_response", "pieces_of", "response", "response_events"]
-
-
-def tokens(size: int) -> int:
-    """About four bytes a token."""
-    return max(1, size // 4)
+__all__ = [
+    "MadeResponse",
+    "chat",
+    "compaction",
+    "completion",
+    "counted",
+    "make_response",
+    "pieces_of",
+    "response",
+    "response_events",
+]
 
 
 def text_of(facts: Facts, good: Good) -> str:
@@ -48,18 +54,12 @@ def chat(facts: Facts, good: Good) -> Reply:
     if not isinstance(body.get("messages"), list):
         return errors.missing_parameter("messages")
     text = text_of(facts, good)
-    usage = {
-        "prompt_tokens": tokens(facts.seen.body_size),
-        "completion_tokens": tokens(len(text)),
-        "total_tokens": tokens(facts.seen.body_size) + tokens(len(text)),
-        "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
-        "completion_tokens_details": {"reasoning_tokens": 0, "audio_tokens": 0, "accepted_prediction_tokens": 0, "rejected_prediction_tokens": 0},
-    }  # fmt: skip
+    usage = chat_usage(facts, good, text)
     common = {
         "id": f"chatcmpl-{facts.digest()}",
         "created": facts.created,
         "model": body["model"],
-        "service_tier": "default",
+        "service_tier": served_tier(body),
         "system_fingerprint": f"fp_{facts.account.marker}",
     }
     if not body.get("stream"):
@@ -96,8 +96,9 @@ def completion(facts: Facts, good: Good) -> Reply:
     text = text_of(facts, good)
     common = {"id": f"cmpl-{facts.digest()}", "object": "text_completion", "created": facts.created, "model": body["model"],
               "system_fingerprint": f"fp_{facts.account.marker}"}  # fmt: skip
-    usage = {"prompt_tokens": tokens(facts.seen.body_size), "completion_tokens": tokens(len(text))}
-    usage["total_tokens"] = sum(usage.values())
+    usage = completion_usage(facts, good, text)
+    with_usage = bool((body.get("stream_options") or {}).get("include_usage"))
+    silent: dict[str, Any] = {"usage": None} if with_usage else {}
 
     def choice(piece: str, finish: str | None) -> dict[str, Any]:
         return {"text": piece, "index": 0, "logprobs": None, "finish_reason": finish}
@@ -107,9 +108,9 @@ def completion(facts: Facts, good: Good) -> Reply:
 
     def events() -> Iterator[dict[str, Any]]:
         for piece in pieces_of(text, good.chunks):
-            yield {**common, "choices": [choice(piece, None)]}
-        yield {**common, "choices": [choice("", "stop")]}
-        if (body.get("stream_options") or {}).get("include_usage"):
+            yield {**common, "choices": [choice(piece, None)], **silent}
+        yield {**common, "choices": [choice("", "stop")], **silent}
+        if with_usage:
             yield {**common, "choices": [], "usage": usage}
 
     return event_stream(events(), named=False, every_s=good.every_s, stamped=good.stamped, done=True)
@@ -128,9 +129,47 @@ def response(facts: Facts, good: Good, shelf: Shelf) -> Reply:
     made = make_response(facts, good, shelf)
     if isinstance(made, Reply):
         return made
+    if facts.json.get("background") and not facts.json.get("stream"):
+        return background(made, good, shelf, facts)
     if not facts.json.get("stream"):
         return json_reply(made.whole)
     return event_stream(response_events(made, good), named=True, every_s=good.every_s, stamped=good.stamped, done=False)
+
+
+def background(made: MadeResponse, good: Good, shelf: Shelf, facts: Facts) -> Reply:
+    """A response that is not there yet: it is queued, found in progress so often, and then complete with its usage."""
+    if not made.whole["store"]:
+        return errors.error_reply(400, "Background mode requires store=true.", code="invalid_value", param="store")
+    unfinished = {**made.whole, "output": [], "usage": None}
+    stages = [{**unfinished, "status": "in_progress"}] * good.pending + [made.whole]
+    queued = {**unfinished, "status": "queued", STAGES: [lambda stage=stage: stage for stage in stages]}
+    shelf.put("response", made.whole["id"], facts.account, queued)
+    return json_reply(public(queued))
+
+
+def compaction(facts: Facts, good: Good, shelf: Shelf) -> Reply:
+    """`POST /v1/responses/compact`: a conversation made short, which uses tokens like an answer."""
+    number, text = shelf.next_number(), text_of(facts, good)
+    item = {"id": f"cmp_{facts.digest()}{number:08x}", "type": "compaction", "encrypted_content": text}
+    usage = response_usage(facts, good, text)
+    return json_reply({"id": f"resp_{facts.digest()}{number:08x}", "object": "response.compaction", "created_at": facts.created,
+                       "output": [item], "usage": usage})  # fmt: skip
+
+
+def counted(facts: Facts, _good: Good) -> Reply:
+    """`POST /v1/responses/input_tokens`: counts and runs no model."""
+    return json_reply({"object": "response.input_tokens", "input_tokens": input_tokens(facts)})
+
+
+def searches(facts: Facts, number: int) -> list[dict[str, Any]]:
+    """A call of the built-in search, where the request insists on one."""
+    choice = facts.json.get("tool_choice")
+    if not isinstance(choice, dict) or not str(choice.get("type")).startswith("web_search"):
+        return []
+    action = {"type": "search", "query": f"request {facts.digest(8)}"}
+    return [
+        {"id": f"ws_{facts.digest()}{number:08x}", "type": "web_search_call", "status": "completed", "action": action}
+    ]
 
 
 def make_response(
@@ -155,29 +194,22 @@ def make_response(
         "role": "assistant",
         "content": [{"type": "output_text", "text": text, "annotations": [], "logprobs": []}],
     }
-    usage = {
-        "input_tokens": tokens(facts.seen.body_size),
-        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
-        "output_tokens": tokens(len(text)),
-        "output_tokens_details": {"reasoning_tokens": 0},
-        "total_tokens": tokens(facts.seen.body_size) + tokens(len(text)),
-    }
     whole: dict[str, Any] = {
         "id": f"resp_{facts.digest()}{number:08x}",
         "object": "response",
         "created_at": facts.created,
         "status": "completed",
-        "background": False,
+        "background": bool(body.get("background")),
         "error": None,
         "incomplete_details": None,
         "instructions": body.get("instructions"),
         "max_output_tokens": body.get("max_output_tokens"),
         "model": body["model"],
-        "output": [item],
+        "output": [*searches(facts, number), item],
         "parallel_tool_calls": True,
         "previous_response_id": previous,
         "reasoning": {"effort": None, "summary": None},
-        "service_tier": "default",
+        "service_tier": served_tier(body),
         "store": body.get("store", True),
         "temperature": 1.0,
         "text": {"format": {"type": "text"}},
@@ -185,7 +217,7 @@ def make_response(
         "tools": body.get("tools") or [],
         "top_p": 1.0,
         "truncation": "disabled",
-        "usage": usage,
+        "usage": response_usage(facts, good, text),
         "metadata": {**(body.get("metadata") or {}), "served_by": facts.account.marker},
     }
     if whole["store"]:
@@ -204,18 +236,25 @@ def response_events(made: MadeResponse, good: Good) -> Iterator[dict[str, Any]]:
         return {"type": kind, "sequence_number": number, **fields}
 
     begun = {**whole, "status": "in_progress", "output": [], "usage": None}
-    at = {"item_id": item["id"], "output_index": 0, "content_index": 0}
+    before = whole["output"][: whole["output"].index(item)] if item in whole["output"] else []
+    index = len(before)
+    at = {"item_id": item["id"], "output_index": index, "content_index": 0}
     yield event("response.created", response=begun)
     yield event("response.in_progress", response=begun)
     if good.error is None or good.error[2]:
-        yield event("response.output_item.added", output_index=0, item={**item, "status": "in_progress", "content": []})
+        for place, call in enumerate(before):
+            yield event("response.output_item.added", output_index=place, item={**call, "status": "in_progress"})
+            yield event("response.output_item.done", output_index=place, item=call)
+        yield event(
+            "response.output_item.added", output_index=index, item={**item, "status": "in_progress", "content": []}
+        )
         yield event(
             "response.content_part.added",
             **at,
             part={"type": "output_text", "text": "", "annotations": [], "logprobs": []},
         )
-    for index, piece in enumerate(pieces_of(text, good.chunks)):
-        if good.error is not None and index == good.error[2]:
+    for count, piece in enumerate(pieces_of(text, good.chunks)):
+        if good.error is not None and count == good.error[2]:
             code, message, _ = good.error
             yield event(
                 "response.failed", response={**begun, "status": "failed", "error": {"code": code, "message": message}}
@@ -224,5 +263,5 @@ def response_events(made: MadeResponse, good: Good) -> Iterator[dict[str, Any]]:
         yield event("response.output_text.delta", **at, delta=piece, logprobs=[])
     yield event("response.output_text.done", **at, text=text, logprobs=[])
     yield event("response.content_part.done", **at, part=item["content"][0])
-    yield event("response.output_item.done", output_index=0, item=item)
+    yield event("response.output_item.done", output_index=index, item=item)
     yield event("response.completed", response=whole)

@@ -12,6 +12,13 @@ from codex_manager.testing.openai import errors
 from codex_manager.testing.openai.multipart import fields
 from codex_manager.testing.openai.request import Facts
 from codex_manager.testing.openai.sse import event_stream
+from codex_manager.testing.openai.usage import (
+    embedding_usage,
+    image_usage,
+    seconds_of,
+    speech_usage,
+    transcription_usage,
+)
 from codex_manager.testing.reply import Reply, json_reply
 from codex_manager.testing.step import Good
 
@@ -37,7 +44,7 @@ def vector(text: str, dimensions: int) -> list[float]:
     return [value / 32768 for value in struct.unpack(f"<{dimensions}h", stream)]
 
 
-def embeddings(facts: Facts, _good: Good) -> Reply:
+def embeddings(facts: Facts, good: Good) -> Reply:
     body = facts.json
     if "input" not in body:
         return errors.missing_parameter("input")
@@ -54,9 +61,7 @@ def embeddings(facts: Facts, _good: Good) -> Reply:
                 packed.byteswap()
             value = base64.b64encode(packed.tobytes()).decode()
         data.append({"object": "embedding", "index": index, "embedding": value})
-    count = max(1, facts.seen.body_size // 4)
-    usage = {"prompt_tokens": count, "total_tokens": count}
-    return json_reply({"object": "list", "data": data, "model": facts.model, "usage": usage})
+    return json_reply({"object": "list", "data": data, "model": facts.model, "usage": embedding_usage(facts, good)})
 
 
 def moderation(facts: Facts, _good: Good) -> Reply:
@@ -74,34 +79,56 @@ def moderation(facts: Facts, _good: Good) -> Reply:
     return json_reply({"id": f"modr-{facts.digest()}", "model": model, "results": results})
 
 
-def images(facts: Facts, _good: Good) -> Reply:
-    """Generations from JSON, edits and variations from a form; one pixel either way."""
+def images(facts: Facts, good: Good) -> Reply:
+    """Generations from JSON, edits and variations from a form; one pixel either way. Models of DALL·E report no usage."""
     form = fields(facts.content_type, facts.seen.body) if "multipart/" in facts.content_type else None
     if form is not None and not any(name in form for name in ("image", "image[]")):
         return errors.missing_parameter("image")
     if form is None and "prompt" not in facts.json:
         return errors.missing_parameter("prompt")
-    asked = (
-        form["n"].content if form is not None and "n" in form else (facts.json or {}).get("n", 1) if form is None else 1
-    )
+
+    def asked(name: str, otherwise: str) -> str:
+        if form is not None:
+            return form[name].content.decode("utf-8", "replace") if name in form else otherwise
+        return str((facts.json or {}).get(name) or otherwise)
+
+    count = int(asked("n", "1"))
+    size, quality = asked("size", "auto"), asked("quality", "auto")
     picture = {"b64_json": base64.b64encode(PIXEL).decode(), "revised_prompt": f"request {facts.digest(16)}"}
-    usage = {
-        "total_tokens": 112,
-        "input_tokens": 12,
-        "output_tokens": 100,
-        "input_tokens_details": {"text_tokens": 12, "image_tokens": 0},
-    }
-    return json_reply({"created": facts.created, "data": [picture] * int(asked or 1), "usage": usage})
+    made = {"created": facts.created, "data": [picture] * count}
+    if not (facts.model or "").startswith(("gpt-image", "chatgpt-image")):
+        return json_reply(made)
+    usage = image_usage(
+        good, prompt=len(asked("prompt", "")), given=int(form is not None), count=count, quality=quality, size=size
+    )
+    if asked("stream", "false").lower() != "true":
+        return json_reply(
+            {**made, "background": "opaque", "output_format": "png", "quality": quality, "size": size, "usage": usage}
+        )
+    name = "image_generation" if form is None else "image_edit"
+    common = {"b64_json": picture["b64_json"], "created_at": facts.created, "size": size, "quality": quality, "background": "opaque",
+              "output_format": "png"}  # fmt: skip
+    partial = [
+        {"type": f"{name}.partial_image", "partial_image_index": n, **common}
+        for n in range(int(asked("partial_images", "0")))
+    ]
+    done = {"type": f"{name}.completed", **common, "usage": usage}
+    return event_stream([*partial, done], named=True, every_s=good.every_s, stamped=good.stamped, done=False)
 
 
 def speech(facts: Facts, good: Good) -> Reply:
-    """About 24 KB of sound that says nothing, sent in pieces without a length, as OpenAI sends it."""
+    """About 24 KB of sound that says nothing, in pieces without a length as OpenAI sends it, or as events."""
     if "input" not in facts.json:
         return errors.missing_parameter("input")
     sound = b"\xff\xf3\x64\xc4" + hashlib.shake_256(facts.digest().encode()).digest(24_000)
     size = -(-len(sound) // max(1, good.chunks))
-    pieces = (sound[start : start + size] for start in range(0, len(sound), size))
-    return Reply(headers=[("content-type", "audio/mpeg")], body=pieces, every_s=good.every_s)
+    pieces = [sound[start : start + size] for start in range(0, len(sound), size)]
+    if facts.json.get("stream_format") == "sse":
+        deltas = [{"type": "speech.audio.delta", "audio": base64.b64encode(piece).decode()} for piece in pieces]
+        usage = speech_usage(good, text=str(facts.json["input"]), sound=len(sound))
+        done = {"type": "speech.audio.done", "usage": usage}
+        return event_stream([*deltas, done], named=False, every_s=good.every_s, stamped=good.stamped, done=False)
+    return Reply(headers=[("content-type", "audio/mpeg")], body=iter(pieces), every_s=good.every_s)
 
 
 def transcription(facts: Facts, good: Good) -> Reply:
@@ -112,11 +139,11 @@ def transcription(facts: Facts, good: Good) -> Reply:
     kind = form["response_format"].content.decode() if "response_format" in form else "json"
     if kind in {"text", "srt", "vtt"}:
         return Reply(headers=[("content-type", "text/plain; charset=utf-8")], body=f"{text}\n".encode())
-    usage = {"type": "duration", "seconds": 1}
+    seconds, prompt = seconds_of(len(form["file"].content)), form["prompt"].content if "prompt" in form else b""
+    usage = transcription_usage(facts.model or "", good, seconds=seconds, prompt=len(prompt), text=text)
     if kind == "verbose_json":
-        return json_reply(
-            {"task": "transcribe", "language": "english", "duration": 1.0, "text": text, "segments": [], "usage": usage}
-        )
+        told = {"task": "transcribe", "language": "english", "duration": float(seconds), "text": text, "segments": []}
+        return json_reply({**told, "usage": usage})
     if "stream" in form and form["stream"].content == b"true":
         words = [{"type": "transcript.text.delta", "delta": f"{word} "} for word in text.split()]
         done = {"type": "transcript.text.done", "text": text, "usage": usage}

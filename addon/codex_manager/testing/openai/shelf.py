@@ -10,7 +10,10 @@ from typing import Any
 from codex_manager.testing.accounts import FakeAccount
 
 
-__all__ = ["Shelf"]
+__all__ = ["STAGES", "Shelf", "public"]
+
+STAGES = "_stages"
+"""Of a thing that is not finished: functions that make what it will be, the last of which stays."""
 
 
 class Shelf:
@@ -31,6 +34,13 @@ class Shelf:
         domain, thing = self._things.get((kind, name), (None, None))
         return thing if domain == account.domain else None
 
+    def look(self, kind: str, name: str, account: FakeAccount) -> Any | None:
+        """The thing as somebody finds it who comes back for it: one stage further, while it has stages."""
+        thing = self.find(kind, name, account)
+        if thing is not None and thing.get(STAGES):
+            thing.update(thing[STAGES].pop(0)())
+        return thing
+
     def holder(self, kind: str, name: str) -> Any | None:
         """The thing whoever asks."""
         return self._things.get((kind, name), (None, None))[1]
@@ -42,3 +52,8 @@ class Shelf:
         """What one account sees of a kind, newest first as OpenAI lists."""
         found = [thing for (of, _), (domain, thing) in self._things.items() if of == kind and domain == account.domain]
         return found[::-1]
+
+
+def public(thing: dict[str, Any]) -> dict[str, Any]:
+    """What may be shown: names with an underscore are the server's own."""
+    return {name: value for name, value in thing.items() if not name.startswith("_")}

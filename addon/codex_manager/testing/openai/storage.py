@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-from codex_manager.testing.openai import errors
+from codex_manager.testing.openai import batches, errors
 from codex_manager.testing.openai.multipart import fields
 from codex_manager.testing.openai.request import Facts
-from codex_manager.testing.openai.shelf import Shelf
+from codex_manager.testing.openai.shelf import STAGES, Shelf, public
 from codex_manager.testing.reply import Reply, json_reply
 from codex_manager.testing.step import Good
 
@@ -61,9 +61,9 @@ def page(facts: Facts, things: list[dict[str, Any]]) -> Reply:
 def routes(shelf: Shelf) -> list[tuple[str, str, Callable[[Facts, Good], Reply]]]:
     """Method, path and function of everything that is kept on the shelf."""
 
-    def create(kind: str, make: Callable[[Facts], dict[str, Any] | Reply]) -> Callable[[Facts, Good], Reply]:
-        def endpoint(facts: Facts, _good: Good) -> Reply:
-            thing = make(facts)
+    def create(kind: str, make: Callable[[Facts, Good], dict[str, Any] | Reply]) -> Callable[[Facts, Good], Reply]:
+        def endpoint(facts: Facts, good: Good) -> Reply:
+            thing = make(facts, good)
             if isinstance(thing, Reply):
                 return thing
             shelf.put(kind, thing["id"], facts.account, thing)
@@ -73,8 +73,21 @@ def routes(shelf: Shelf) -> list[tuple[str, str, Callable[[Facts, Good], Reply]]
 
     def retrieve(kind: str) -> Callable[[Facts, Good], Reply]:
         def endpoint(facts: Facts, _good: Good) -> Reply:
-            thing = shelf.find(kind, facts.extra["id"], facts.account)
+            thing = shelf.look(kind, facts.extra["id"], facts.account)
             return missing(kind, facts.extra["id"]) if thing is None else json_reply(public(thing))
+
+        return endpoint
+
+    def cancel(kind: str) -> Callable[[Facts, Good], Reply]:
+        def endpoint(facts: Facts, _good: Good) -> Reply:
+            thing = shelf.find(kind, facts.extra["id"], facts.account)
+            if thing is None:
+                return missing(kind, facts.extra["id"])
+            if not thing.get(STAGES):
+                return errors.error_reply(400, f"Cannot cancel a {kind} that is {thing.get('status')}.", param="id")
+            thing[STAGES] = []
+            thing["status"] = "cancelled"
+            return json_reply(public(thing))
 
         return endpoint
 
@@ -102,7 +115,7 @@ def routes(shelf: Shelf) -> list[tuple[str, str, Callable[[Facts, Good], Reply]]
         ]
         return Reply(headers=headers, body=thing["_content"])
 
-    def new_file(facts: Facts) -> dict[str, Any] | Reply:
+    def new_file(facts: Facts, _good: Good) -> dict[str, Any] | Reply:
         form = fields(facts.content_type, facts.seen.body)
         if "file" not in form:
             return errors.missing_parameter("file")
@@ -120,26 +133,7 @@ def routes(shelf: Shelf) -> list[tuple[str, str, Callable[[Facts, Good], Reply]]
             "_content": form["file"].content,
         }
 
-    def new_batch(facts: Facts) -> dict[str, Any] | Reply:
-        body = facts.json or {}
-        source = body.get("input_file_id")
-        if not isinstance(source, str):
-            return errors.missing_parameter("input_file_id")
-        if shelf.find("file", source, facts.account) is None:
-            return errors.error_reply(400, f"Invalid file '{source}': it does not exist.", param="input_file_id")
-        return {
-            "id": f"batch_{facts.digest(24)}{shelf.next_number():08x}",
-            "object": "batch",
-            "endpoint": body.get("endpoint"),
-            "input_file_id": source,
-            "completion_window": body.get("completion_window", "24h"),
-            "status": "validating",
-            "created_at": facts.created,
-            "request_counts": {"total": 0, "completed": 0, "failed": 0},
-            "metadata": body.get("metadata"),
-        }
-
-    def new_vector_store(facts: Facts) -> dict[str, Any] | Reply:
+    def new_vector_store(facts: Facts, _good: Good) -> dict[str, Any] | Reply:
         body = facts.json or {}
         for name in body.get("file_ids") or []:
             if shelf.find("file", name, facts.account) is None:
@@ -164,16 +158,13 @@ def routes(shelf: Shelf) -> list[tuple[str, str, Callable[[Facts, Good], Reply]]
         ("DELETE", "/v1/files/{id}", delete("file", "file")),
         ("GET", "/v1/responses/{id}", retrieve("response")),
         ("DELETE", "/v1/responses/{id}", delete("response", "response")),
-        ("POST", "/v1/batches", create("batch", new_batch)),
+        ("POST", "/v1/responses/{id}/cancel", cancel("response")),
+        ("POST", "/v1/batches", create("batch", lambda facts, good: batches.new_batch(facts, good, shelf))),
         ("GET", "/v1/batches", listing("batch")),
         ("GET", "/v1/batches/{id}", retrieve("batch")),
+        ("POST", "/v1/batches/{id}/cancel", cancel("batch")),
         ("POST", "/v1/vector_stores", create("vector_store", new_vector_store)),
         ("GET", "/v1/vector_stores", listing("vector_store")),
         ("GET", "/v1/vector_stores/{id}", retrieve("vector_store")),
         ("DELETE", "/v1/vector_stores/{id}", delete("vector_store", "vector_store.deleted")),
     ]
-
-
-def public(thing: dict[str, Any]) -> dict[str, Any]:
-    """What may be shown: names with an underscore are the server's own."""
-    return {name: value for name, value in thing.items() if not name.startswith("_")}

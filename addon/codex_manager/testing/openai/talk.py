@@ -15,8 +15,9 @@ from codex_manager.testing.journal import Seen
 from codex_manager.testing.openai.generation import make_response, pieces_of, response_events
 from codex_manager.testing.openai.request import Facts
 from codex_manager.testing.openai.shelf import Shelf
+from codex_manager.testing.openai.usage import realtime_usage, seconds_of, tokens, transcription_usage
 from codex_manager.testing.reply import Reply
-from codex_manager.testing.step import Cut, Step
+from codex_manager.testing.step import Cut, Good, Step
 from codex_manager.testing.websocket import Socket
 from codex_manager.testing.wire import CutError
 
@@ -159,6 +160,10 @@ class RealtimeTalk(_Talk):
         super().__init__(stage, shelf)
         self._session: dict[str, Any] = {}
         self._items: list[dict[str, Any]] = []
+        self._heard = {"text": 0, "audio": 0}
+        """Tokens of the conversation so far; each answer reads all of them."""
+        self._known = {"text": 0, "audio": 0}
+        """What of them an answer has read before."""
         self._events = 0
 
     async def opened(self, socket: Socket) -> None:
@@ -190,9 +195,13 @@ class RealtimeTalk(_Talk):
                 **(body.get("item") or {}),
             }
             self._items.append(item)
+            self._heard["text"] += tokens(len(json.dumps(item)))
             await socket.send(self._event("conversation.item.added", previous_item_id=None, item=item))
         elif kind == "input_audio_buffer.append":
             self._items.append(body)
+            self._heard["audio"] += tokens(len(str(body.get("audio", ""))))
+        elif kind == "input_audio_buffer.commit":
+            await self._commit(socket)
         elif kind == "response.create":
             performed = await self._perform(socket, json.dumps(body), "create")
             if performed is not None:
@@ -205,6 +214,21 @@ class RealtimeTalk(_Talk):
                 "param": "type",
             }
             await socket.send(self._event("error", error={**error, "event_id": body.get("event_id")}))
+
+    async def _commit(self, socket: Socket) -> None:
+        """What was said becomes an item; it is written down by another model if the session has one for that."""
+        name = f"item_{self._shelf.next_number():08x}"
+        await socket.send(self._event("input_audio_buffer.committed", previous_item_id=None, item_id=name))
+        listener = ((self._session.get("audio") or {}).get("input") or {}).get("transcription")
+        listener = listener or self._session.get("input_audio_transcription")
+        if not listener:
+            return
+        sound = sum(len(str(item.get("audio", ""))) for item in self._items)
+        usage = transcription_usage(
+            listener.get("model") or "whisper-1", Good(), seconds=seconds_of(sound), prompt=0, text="heard"
+        )
+        kind = "conversation.item.input_audio_transcription.completed"
+        await socket.send(self._event(kind, item_id=name, content_index=0, transcript="heard", usage=usage))
 
     def _response(self, facts: Facts, step: Step) -> Iterator[dict[str, Any]]:
         good, number = step.good, self._shelf.next_number()
@@ -230,7 +254,15 @@ class RealtimeTalk(_Talk):
         yield self._event("response.output_text.done", **at, text=text)
         item = {"id": at["item_id"], "type": "message", "role": "assistant", "status": "completed",
                 "content": [{"type": "output_text", "text": text}]}  # fmt: skip
-        yield self._event("response.done", response={**base, "status": "completed", "output": [item]})
+        modalities = (facts.json.get("response") or {}).get("output_modalities") or self._session.get(
+            "output_modalities"
+        )
+        usage = realtime_usage(
+            good, heard=self._heard, known=self._known, text=text, spoken="audio" in (modalities or ())
+        )
+        self._known = dict(self._heard)
+        self._heard["text"] += tokens(len(text))  # an answer is read with the rest next time
+        yield self._event("response.done", response={**base, "status": "completed", "output": [item], "usage": usage})
 
     def _error(self, refusal: Reply) -> dict[str, Any]:
         return self._event("error", error={**_body(refusal), "event_id": None})
