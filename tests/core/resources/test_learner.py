@@ -3,6 +3,8 @@
 import json
 import random
 
+from typing import Any
+
 import pytest
 
 from codex_manager.core.resources import Learner, deleted, digest
@@ -40,28 +42,23 @@ def test_ids_are_read_where_they_stand(answer, expected):
     assert learned(answer) == expected
 
 
-STREAM = b"".join(
-    f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode()
-    for event in [
-        {"type": "response.created", "response": {"id": "resp_abc", "conversation": {"id": "conv_1"}}},
-        *(
-            {"type": "response.output_text.delta", "item_id": "msg_1", "delta": f'"id": "file-{n}" \\'}
-            for n in range(5)
-        ),
-        {
-            "type": "response.output_item.done",
-            "item": {"id": "rs_1", "type": "reasoning", "encrypted_content": "Zm9v" * 300},
-        },
-        {
-            "type": "response.output_item.done",
-            "item": {"id": "rs_2", "type": "reasoning", "encrypted_content": "YmFy" * 5},
-        },
-        {
-            "type": "response.completed",
-            "response": {"id": "resp_abc", "output": [{"id": "rs_1", "encrypted_content": "Zm9v" * 300}]},
-        },
-    ]
-)
+EVENTS: list[dict[str, Any]] = [
+    {"type": "response.created", "response": {"id": "resp_abc", "conversation": {"id": "conv_1"}}},
+    *({"type": "response.output_text.delta", "item_id": "msg_1", "delta": f'"id": "file-{n}" \\'} for n in range(5)),
+    {
+        "type": "response.output_item.done",
+        "item": {"id": "rs_1", "type": "reasoning", "encrypted_content": "Zm9v" * 300},
+    },
+    {
+        "type": "response.output_item.done",
+        "item": {"id": "rs_2", "type": "reasoning", "encrypted_content": "YmFy" * 5},
+    },
+    {
+        "type": "response.completed",
+        "response": {"id": "resp_abc", "output": [{"id": "rs_1", "encrypted_content": "Zm9v" * 300}]},
+    },
+]
+STREAM = b"".join(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode() for event in EVENTS)
 EXPECTED = {
     ("response", "resp_abc"), ("conversation", "conv_1"), ("item", "rs_1"), ("item", "rs_2"),
     ("encrypted", digest(b"Zm9v" * 300)), ("encrypted", digest(b"YmFy" * 5)),
