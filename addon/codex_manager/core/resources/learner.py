@@ -31,6 +31,8 @@ _FIELDS = (
 _ID = re.compile(rb'(?<!\\)"(' + _FIELDS + rb')"\s*:\s*"([A-Za-z0-9_:.\-]{4,200})"')
 _ENCRYPTED = re.compile(rb'(?<!\\)"encrypted_content"\s*:\s*"')
 _STRONG = frozenset({b"id", b"fine_tuned_model", b"fine_tuned_model_checkpoint"})
+_HINTS = (b'"id"', b'e_id"', b'r_id"', b'd_id"', b't_id"', b'n_id"', b'h_id"', b'l_id"', b"fine_tuned", b'_file"')
+"""Ends of `_FIELDS`, searched for before the pattern is. A delta has none of them, for `item_id` is none."""
 _KEPT_IF_STORED = frozenset({"response", "chat_completion", "item"})
 """Things that OpenAI keeps only with `store`."""
 _STORE = re.compile(rb'"store"\s*:\s*(true|false)')
@@ -77,7 +79,7 @@ class Learner:
         text = self._rest + data if self._rest else data
         self._rest = b""
         done = 0  # what lies before it has been understood
-        if b'"id"' in text or b'_id"' in text or b"fine_tuned" in text or b'_file"' in text:
+        if any(map(text.__contains__, _HINTS)):
             for found in _ID.finditer(text):
                 self._note(found[1], found[2])
                 done = found.end()
