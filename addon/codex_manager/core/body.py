@@ -10,11 +10,12 @@ it. Of keys given twice the last counts, as in every JSON parser OpenAI's server
 """
 
 import json
-import re
 import zlib
 
 from dataclasses import dataclass
 from typing import Any
+
+from codex_manager.core.form import parts
 
 
 __all__ = ["BodyFacts", "facts"]
@@ -154,53 +155,20 @@ def _cap(data: dict[str, Any]) -> int | None:
 
 # --- multipart/form-data --------------------------------------------------------------------------------------------
 
-_BOUNDARY = re.compile(r'boundary\s*=\s*(?:"([^"]{1,100})"|([^\s";,]{1,100}))', re.IGNORECASE)
-_DISPOSITION = re.compile(rb"^content-disposition\s*:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
-_NAME = re.compile(rb'[;\s]name\s*=\s*(?:"([^"\r\n]{0,100})"|([^\s";]{1,100}))', re.IGNORECASE)
-_FILE = re.compile(rb"[;\s]filename\*?\s*=", re.IGNORECASE)
-_MOST_PARTS = 256
-_LONGEST_PART_HEAD = 8192
 _LONGEST_FIELD = 1024
 
 
 def _form_facts(content_type: str, body: bytes) -> BodyFacts:
-    """`model` and `stream` of a form; file contents are passed over, never copied."""
-    boundary = _BOUNDARY.search(content_type)
-    if boundary is None:
+    """`model` and `stream` of a form; of a name given twice the last counts."""
+    found = parts(content_type, body)
+    if found is None:
         return MALFORMED
-    delimiter = b"--" + (boundary[1] or boundary[2]).encode("utf-8", "replace")
-    fields: dict[bytes, bytes] = {}
-    at = 0 if body.startswith(delimiter) else _next_part(body, delimiter, 0)
-    if at < 0:
-        return MALFORMED
-    for _ in range(_MOST_PARTS):
-        at += len(delimiter)
-        if body.startswith(b"--", at):  # the closing delimiter
-            break
-        head_end = body.find(b"\r\n\r\n", at, at + _LONGEST_PART_HEAD)
-        following = _next_part(body, delimiter, max(head_end, at))
-        if head_end < 0 or following < 0:
-            return MALFORMED
-        disposition = _DISPOSITION.search(body[at:head_end])
-        head = disposition[1] if disposition else b""
-        name = _NAME.search(head)
-        if name is not None and _FILE.search(head) is None and following - head_end <= _LONGEST_FIELD:
-            fields[name[1] or name[2] or b""] = body[head_end + 4 : following - 2]
-        at = following
-    return BodyFacts(
-        model=_model(fields.get(b"model", b"").decode("utf-8", "replace").strip()),
-        stream=fields.get(b"stream", b"").strip().lower() == b"true",
-    )
-
-
-def _next_part(body: bytes, delimiter: bytes, begin: int) -> int:
-    """Where the next delimiter line begins; one that goes on with other letters is a file's own bytes."""
-    while (at := body.find(b"\r\n" + delimiter, begin)) >= 0:
-        after = at + 2 + len(delimiter)
-        if body[after : after + 2] in {b"--", b"\r\n"} or body[after : after + 1] in {b" ", b"\t"}:
-            return at + 2
-        begin = after
-    return -1
+    fields = {
+        part.name: body[part.begin : part.end].decode("utf-8", "replace").strip()
+        for part in found
+        if not part.is_file and part.name in {"model", "stream"} and part.end - part.begin <= _LONGEST_FIELD
+    }
+    return BodyFacts(model=_model(fields.get("model")), stream=fields.get("stream", "").lower() == "true")
 
 
 # --- Content-Encoding -----------------------------------------------------------------------------------------------
