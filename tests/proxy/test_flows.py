@@ -66,3 +66,10 @@ def test_an_answer_of_our_own_names_no_account():
     flows.record(flow, plain(strategy="sticky"), 1.0)
     assert flow.comment == ""
     assert flow.metadata["codex_manager"] == {"strategy": "sticky", "retries": 0}
+
+
+@pytest.mark.parametrize("account", ["id", None])
+def test_every_answer_says_under_which_id_the_request_is_known(account):
+    answer = plain(account_id=account, request_id="0af3")
+    assert flows.response_of(answer, b"HTTP/1.1", identity=True).headers["X-Codex-Manager-Request-Id"] == "0af3"
+    assert "X-Codex-Manager-Request-Id" not in flows.response_of(answer, b"HTTP/1.1", identity=False).headers

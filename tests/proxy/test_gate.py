@@ -238,7 +238,8 @@ def test_a_pair_of_keys_never_passes_as_foreign():
         ("/v10/chat", 404),
         ("/chat/completions", 404),
         ("/codex-manager/api/status", 404),
-        ("/metrics", 404),
+        ("/metrics/", 404),
+        ("/Metrics", 404),
         ("//v1/models", 400),
         ("/v1//models", 400),
         ("/v1/../health", 400),
@@ -290,6 +291,41 @@ def test_health_needs_no_key_but_the_right_host_and_no_page(path, headers, expec
     if isinstance(answer, Admission):
         assert answer.local
         assert not any(name.lower() == b"authorization" for name, _ in answer.headers)
+
+
+@pytest.mark.parametrize(
+    ("rule", "headers", "expected"),
+    [
+        ("key", [], 200),
+        ("key", [("Authorization", None)], 401),
+        ("key", [("Authorization", "Bearer ")], 401),
+        ("key", [("Authorization", f"Bearer {FOREIGN}")], 401),
+        ("open", [("Authorization", None)], 200),
+        ("open", [("Authorization", f"Bearer {FOREIGN}")], 200),
+        ("open", [("Host", "evil.example")], 403),
+        ("open", [("Origin", "https://evil.example")], 403),
+        ("off", [], 404),
+        ("off", [("Authorization", None)], 404),
+    ],
+)
+def test_metrics_name_accounts_so_they_take_a_key(rule, headers, expected):
+    answer = gate(metrics=rule).admit(incoming(*headers, target="/metrics?x", method="GET"))
+    assert outcome(answer) == expected
+    if isinstance(answer, Admission):
+        assert answer.local
+        assert not any(name.lower() == b"authorization" for name, _ in answer.headers)
+
+
+def test_metrics_are_not_for_who_holds_a_client_secret_of_realtime():
+    decided = gate(issued=lambda key: key == b"ek_1").admit(
+        incoming(("Authorization", "Bearer ek_1"), target="/metrics", method="GET")
+    )
+    assert outcome(decided) == 401
+
+
+@pytest.mark.parametrize("rule", ["key", "open"])
+def test_metrics_of_the_upstream_are_not_ours(rule):
+    assert outcome(gate(metrics=rule).admit(incoming(("Host", "api.openai.com"), target="/metrics", **FORWARD))) == 404
 
 
 def test_health_of_the_upstream_is_not_ours():

@@ -1,9 +1,11 @@
 """Every key the proxy obeys arrives where it is obeyed."""
 
+from zoneinfo import ZoneInfo
+
 import pytest
 
 from codex_manager.config.schema import Config
-from codex_manager.engine.settings import EngineSettings
+from codex_manager.engine.settings import ClientLimits, EngineSettings
 from codex_manager.proxy import translate
 from codex_manager.proxy.incoming import Limits
 from codex_manager.proxy.local_keys import LocalKey, digest
@@ -125,3 +127,33 @@ def test_forward_clients_ask_for_openai_wherever_requests_then_go():
 def test_foreign_keys_are_passed_only_when_the_user_says_so():
     assert translate.gate_settings(Config(), (), HERE).foreign_keys == "reject"
     assert translate.gate_settings(config(proxy={"foreign_keys": "pass"}), (), HERE).foreign_keys == "pass"
+
+
+def test_every_metering_setting_reaches_the_engine():
+    changed = config(
+        metering={"enabled": False, "stream_usage": "estimate", "timezone": "Europe/Berlin", "warn_at": 0.5}
+    )
+    engine = translate.engine_settings(changed, pinned=None, bound=frozenset())
+    assert (engine.metering, engine.stream_usage, engine.warn_at) == (False, "estimate", 0.5)
+    assert engine.zone == translate.zone(changed) == ZoneInfo("Europe/Berlin")
+
+
+def test_only_client_keys_that_may_not_do_everything_are_looked_at():
+    keys = (
+        LocalKey("free", digest(b"1")),
+        LocalKey("cheap", digest(b"2"), daily_limit_usd=2.0),
+        LocalKey("small", digest(b"3"), models=("gpt-5-mini*",), monthly_limit_usd=9.0),
+    )
+    engine = translate.engine_settings(Config(), pinned=None, bound=frozenset(), client_keys=keys)
+    assert engine.clients == {
+        "cheap": ClientLimits(daily_limit_usd=2.0),
+        "small": ClientLimits(models=("gpt-5-mini*",), monthly_limit_usd=9.0),
+    }
+
+
+@pytest.mark.parametrize(
+    ("section", "rule"),
+    [({}, "key"), ({"open": True}, "open"), ({"enabled": False}, "off"), ({"enabled": False, "open": True}, "off")],
+)
+def test_the_gate_knows_who_may_read_the_metrics(section, rule):
+    assert translate.gate_settings(config(metrics=section), (), frozenset()).metrics == rule

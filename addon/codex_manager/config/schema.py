@@ -24,6 +24,7 @@ __all__ = [
     "ForwardSection",
     "LimitsSection",
     "MeteringSection",
+    "MetricsSection",
     "PollingSection",
     "ProxySection",
     "RoutingSection",
@@ -133,7 +134,8 @@ class ProxySection(_Section):
     )
     response_headers: bool = _setting(
         True,
-        "Whether answers carry `X-Account-ID`, `X-Account-Label`, `X-Routing-Strategy` and `X-Retry-Count`.",
+        "Whether answers carry `X-Account-ID`, `X-Account-Label`, `X-Routing-Strategy`, `X-Retry-Count` and"
+        " `X-Codex-Manager-Request-Id`.",
     )
     allowed_hosts: Annotated[tuple[Annotated[str, AfterValidator(_host)], ...], Field(strict=False)] = _setting(
         (), "Host names, besides loopback and the bind address, under which clients may call the proxy.", max_length=100
@@ -254,6 +256,17 @@ class MeteringSection(_Section):
     )
 
 
+class MetricsSection(_Section):
+    """`GET /metrics`: requests, errors, tokens, dollars and times for Prometheus."""
+
+    enabled: bool = _setting(True, "Whether `/metrics` is there.")
+    open: bool = _setting(
+        False,
+        "Let anybody who can reach the listener read it; otherwise it takes a local key. It names accounts, clients and what"
+        " they spend.",
+    )
+
+
 class UpstreamSection(_Section):
     """The way to OpenAI. Proxy variables of the environment (`HTTPS_PROXY`) are never used."""
 
@@ -305,6 +318,7 @@ class Config(_Section):
     routing: RoutingSection = RoutingSection()
     metering: MeteringSection = MeteringSection()
     polling: PollingSection = PollingSection()
+    metrics: MetricsSection = MetricsSection()
     upstream: UpstreamSection = UpstreamSection()
     limits: LimitsSection = LimitsSection()
     ui: UiSection = UiSection()

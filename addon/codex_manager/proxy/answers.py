@@ -14,10 +14,12 @@ from codex_manager.engine.messages import Answer, Headers
 __all__ = ["json_answer", "plain_answer"]
 
 
-def plain_answer(status: int, body: bytes, *, headers: Headers = (), head: bool = False) -> Answer:
-    """An answer whose whole JSON body is at hand."""
+def plain_answer(
+    status: int, body: bytes, *, headers: Headers = (), head: bool = False, content_type: bytes = b"application/json"
+) -> Answer:
+    """An answer whose whole body is at hand; JSON if nothing else is said."""
     own = (
-        (b"Content-Type", b"application/json"),
+        (b"Content-Type", content_type),
         (b"Content-Length", b"%d" % len(body)),
         (b"Cache-Control", b"no-store"),
     )

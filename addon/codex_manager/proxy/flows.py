@@ -19,6 +19,7 @@ __all__ = ["identity_headers", "mask", "record", "response_of", "unmask"]
 PLACEHOLDER = b"Bearer [codex-manager]"
 MASKED = {b"authorization": PLACEHOLDER, b"proxy-authorization": b"[codex-manager]", b"cookie": b"[codex-manager]"}
 KEY_PROTOCOL = b"openai-insecure-api-key."  # browser-style realtime clients put the key into Sec-WebSocket-Protocol
+REQUEST_ID = b"X-Codex-Manager-Request-Id"
 SAFE = " !#$&'()*+,-./:;<=>?@[]^_`{|}~"  # printable ASCII but `%` and quotes
 
 
@@ -54,6 +55,8 @@ def response_of(answer: Answer, version: bytes, *, identity: bool) -> http.Respo
         fields = tuple(f for f in fields if f[0].lower() not in {b"transfer-encoding", b"connection", b"keep-alive"})
     if identity and answer.account_id is not None:
         fields += identity_headers(answer)
+    if identity and answer.request_id:
+        fields += ((REQUEST_ID, answer.request_id.encode("ascii", "replace")),)
     return make_response(
         status=answer.status,
         reason=answer.reason.encode("latin-1", "replace"),

@@ -20,15 +20,17 @@ from codex_manager.proxy.strip import strip
 from codex_manager.proxy.upgrade import asks_websocket, check_upgrade, key_in_protocol, without_keys
 
 
-__all__ = ["LOCAL_PATHS", "NO_CLIENT", "Gate", "GateSettings"]
+__all__ = ["LOCAL_PATHS", "METRICS_PATH", "NO_CLIENT", "Gate", "GateSettings"]
 
 LOCAL_PATHS = frozenset({"/health", "/healthz", "/ready"})
 """Answered here, without a key."""
+METRICS_PATH = "/metrics"
+"""Answered here too; it names accounts and what they spend, so it takes a key unless it was opened."""
 
 NO_CLIENT = "-"
+"""The name of who sent no valid key."""
 EPHEMERAL = "ephemeral"
 """Name of whoever comes with a client secret of Realtime."""
-"""The name of who sent no valid key."""
 
 
 def _nothing(_: bytes) -> bool:
@@ -49,6 +51,8 @@ class GateSettings:
     """Whether one of the accounts issued this client secret of Realtime."""
     public_key: str | None = None
     """The default key while it is in force: it is printed in every manual, so advice may show it."""
+    metrics: Literal["off", "key", "open"] = "key"
+    """Who may read `/metrics`: nobody, who has a local key, everybody."""
 
 
 class Gate:
@@ -78,7 +82,13 @@ class Gate:
             return refusal
         path = path_of(incoming.target)
         if incoming.via == "base_url" and path in LOCAL_PATHS:
-            return Admission(incoming=incoming, client=client or NO_CLIENT, headers=strip(incoming.headers), local=True)
+            return _local(incoming, client)
+        if incoming.via == "base_url" and path == METRICS_PATH and settings.metrics != "off":
+            return (
+                self._unknown_key(incoming)
+                if client is None and settings.metrics == "key"
+                else _local(incoming, client)
+            )
         if not path.startswith("/v1/"):
             return refuse(
                 404,
@@ -130,6 +140,10 @@ class Gate:
             " keys of OpenAI through untouched, set proxy.foreign_keys to pass."
         )
         return refuse(401, INVALID_API_KEY, message, headers=((b"WWW-Authenticate", b"Bearer"),))
+
+
+def _local(incoming: Incoming, client: str | None) -> Admission:
+    return Admission(incoming=incoming, client=client or NO_CLIENT, headers=strip(incoming.headers), local=True)
 
 
 def _bearer(incoming: Incoming) -> bytes:

@@ -85,7 +85,7 @@ class Door(Protocol):
 
     @property
     def response_headers(self) -> bool:
-        """Whether answers carry X-Account-ID, X-Account-Label, X-Routing-Strategy and X-Retry-Count."""
+        """Whether answers say who served them and under which id the request is known: X-Account-ID and the others."""
         ...
 
     def admit(self, incoming: Incoming) -> Admission | Answer:

@@ -14,7 +14,7 @@ from codex_manager.proxy.gate import LOCAL_PATHS, NO_CLIENT
 from codex_manager.proxy.head import path_of
 
 
-__all__ = ["Capacity", "local_answer"]
+__all__ = ["Capacity", "local_answer", "only_reads"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,9 +36,8 @@ def local_answer(
     if path not in LOCAL_PATHS:
         return None
     head = method == "HEAD"
-    if method not in {"GET", "HEAD"}:
-        body = error_body(f"{path} answers GET and HEAD only.", type="invalid_request_error", code="method_not_allowed")
-        return plain_answer(405, body, headers=((b"Allow", b"GET, HEAD"),))
+    if (refusal := only_reads(method, path)) is not None:
+        return refusal
     if path == "/ready":
         reason = _not_ready(capacity)
         if reason is not None:
@@ -54,6 +53,14 @@ def local_answer(
     if client != NO_CLIENT:
         document["client"] = client
     return json_answer(200, document, head=head)
+
+
+def only_reads(method: str, path: str) -> Answer | None:
+    """What to say to a method that these paths do not have."""
+    if method in {"GET", "HEAD"}:
+        return None
+    body = error_body(f"{path} answers GET and HEAD only.", type="invalid_request_error", code="method_not_allowed")
+    return plain_answer(405, body, headers=((b"Allow", b"GET, HEAD"),))
 
 
 def _not_ready(capacity: Capacity) -> str | None:

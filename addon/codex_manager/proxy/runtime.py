@@ -126,7 +126,7 @@ class Runtime:
 
     @property
     def response_headers(self) -> bool:
-        """Whether answers carry our four response headers."""
+        """Whether answers carry our own response headers."""
         return self._config.proxy.response_headers
 
     @property

@@ -6,12 +6,14 @@ Pure. Law: every key of the configuration that the proxy obeys is named here onc
 import ssl
 
 from collections.abc import Iterable
+from datetime import UTC, tzinfo
 from ipaddress import ip_network
+from zoneinfo import ZoneInfo
 
 from codex_manager.config.address import Address, is_wildcard, parse_address, url_address
 from codex_manager.config.hosts import intercepted_hosts
 from codex_manager.config.schema import DEFAULT_LOCAL_KEYS, Config
-from codex_manager.engine.settings import EngineSettings
+from codex_manager.engine.settings import ClientLimits, EngineSettings
 from codex_manager.engine.transport import Timeouts
 from codex_manager.proxy.dialer import DialSettings
 from codex_manager.proxy.forward import ForwardSettings
@@ -30,10 +32,12 @@ __all__ = [
     "limits",
     "routed_hosts",
     "timeouts",
+    "zone",
 ]
 
 DEFAULT_CLIENT = "default"
 """Name of the client that uses `proxy.api_key`."""
+UNLIMITED = ClientLimits()
 
 
 def bind_address(config: Config) -> Address:
@@ -101,6 +105,7 @@ def gate_settings(config: Config, client_keys: Iterable[LocalKey], bound: Bound)
         limits=limits(config),
         endpoint=f"http://{_reachable(here)}/v1",
         public_key=DEFAULT_LOCAL_KEYS[0] if config.has_default_key else None,
+        metrics=("open" if config.metrics.open else "key") if config.metrics.enabled else "off",
     )
 
 
@@ -111,9 +116,17 @@ def _reachable(places: list[Address]) -> Address:
     return Address(loopback, place.port) if is_wildcard(place.host) else place
 
 
-def engine_settings(config: Config, *, pinned: str | None, bound: Bound) -> EngineSettings:
-    """How requests are carried."""
-    routing, upstream = config.routing, config.upstream
+def zone(config: Config) -> tzinfo:
+    """Where days and months begin."""
+    name = config.metering.timezone
+    return UTC if name == "UTC" else ZoneInfo(name)
+
+
+def engine_settings(
+    config: Config, *, pinned: str | None, bound: Bound, client_keys: Iterable[LocalKey] = ()
+) -> EngineSettings:
+    """How requests are carried, and what they may cost."""
+    routing, upstream, metering = config.routing, config.upstream, config.metering
     return EngineSettings(
         base_url=config.proxy.openai_base_url,
         strategy=routing.strategy,
@@ -132,4 +145,13 @@ def engine_settings(config: Config, *, pinned: str | None, bound: Bound) -> Engi
         header_timeout_s=upstream.header_timeout_s,
         idle_timeout_s=upstream.idle_timeout_s,
         own_addresses=bound,
+        metering=metering.enabled,
+        stream_usage=metering.stream_usage,
+        warn_at=metering.warn_at,
+        zone=zone(config),
+        clients={key.name: may for key in client_keys if (may := _client_limits(key)) != UNLIMITED},
     )
+
+
+def _client_limits(key: LocalKey) -> ClientLimits:
+    return ClientLimits(models=key.models, daily_limit_usd=key.daily_limit_usd, monthly_limit_usd=key.monthly_limit_usd)
