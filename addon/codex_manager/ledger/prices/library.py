@@ -8,6 +8,7 @@ against each other); where it contradicts itself, the dearer reading counts.
 """
 
 import importlib.metadata
+import math
 import re
 
 from collections.abc import Callable, Mapping
@@ -33,6 +34,7 @@ TIERS: Final[Mapping[str, Mapping[str, str]]] = {
 }
 _MILLION: Final = 1_000_000
 _THOUSAND: Final = 1_000
+_LOOK_AGAIN_S: Final = 60.0
 _DAY = re.compile(r"\b20\d\d-[01]\d-[0-3]\d\b")
 
 
@@ -86,6 +88,11 @@ class Library:
         """All of them, by name."""
         return [self._listed[name] for name in sorted(self._listed)]
 
+    def next_change(self, when: float) -> float:
+        """The Unix time after `when` at which a listed price begins or may begin; infinity when none will."""
+        starts = [_start(constraint, when) for model in self._provider.models for constraint in _constraints(model)]
+        return min((start for start in starts if start > when), default=math.inf)
+
 
 def pico(usd: Decimal, per: int = 1) -> int:
     """Picodollars for one of what costs so many dollars per so many; what cannot be held exactly is rounded up."""
@@ -97,6 +104,19 @@ def _day_of(model: Any) -> str:
     today = datetime.now(tz=UTC).date().isoformat()
     days = [day for day in _DAY.findall(model.price_comments or "") if day <= today]
     return max(days, default="")
+
+
+def _constraints(model: Any) -> list[Any]:
+    conditional = model.prices if isinstance(model.prices, list) else []
+    parts = [*conditional, *(model.price_variants or ())]
+    return [part.constraint for part in parts if part.constraint is not None]
+
+
+def _start(constraint: Any, when: float) -> float:
+    day = getattr(constraint, "start_date", None)
+    if day is None:  # hours of the day, which OpenAI has not: look again soon
+        return when + _LOOK_AGAIN_S
+    return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
 
 
 def _rates(prices: Mapping[str, Any]) -> Rates:

@@ -1,8 +1,8 @@
 """The prices in force: the user's own, then the shipped list, then ours, then the dearest of the family.
 
 Law: total. Every name has a price, however odd; the same question has the same answer until a price changes. Answers are
-kept, because a question that was asked before must cost next to nothing; they are forgotten every quarter of an hour, as
-the list has prices that begin on a day.
+kept, because a question that was asked before must cost next to nothing; they are forgotten when a price of the list
+begins that it has for a later day.
 """
 
 import time
@@ -18,7 +18,7 @@ from codex_manager.core.usage import Usage
 from codex_manager.ledger.prices.library import TIERS, Library, Listed
 from codex_manager.ledger.prices.names import base_of_fine_tuned, in_family, normal, stems, undated
 from codex_manager.ledger.prices.override import complete, overridden
-from codex_manager.ledger.prices.own import FINE_TUNED_FACTOR, OWN, TIER_FACTORS, Own, completed, tier_factor
+from codex_manager.ledger.prices.own import FINE_TUNED_FACTOR, OWN, TIER_FACTORS, completed, tier_factor
 
 
 __all__ = ["DEAREST", "YOURS", "Prices", "Quote"]
@@ -26,7 +26,6 @@ __all__ = ["DEAREST", "YOURS", "Prices", "Quote"]
 YOURS: Final = "config.yaml"
 """The source of the user's own prices."""
 EVERY_MODEL: Final = "every model"
-_KEPT_S: Final = 900.0
 _MOST_KEPT: Final = 4096
 """Answers; names of models come from clients and may be anything."""
 
@@ -58,8 +57,9 @@ class Prices:
     def __post_init__(self) -> None:
         self._own_prices = {normal(name): override for name, override in self.overrides.items()}
         self._answers: dict[tuple[str, str | None, str], Quote] = {}
-        self._listed_rates: dict[tuple[str, str], Rates] = {}
-        self._until = 0.0
+        self._lists: dict[str, dict[str, Rates]] = {}
+        self._families: dict[tuple[str, str], Rates] = {}
+        self._until = self.library.next_change(self.clock())
 
     @classmethod
     def load(
@@ -70,11 +70,15 @@ class Prices:
         Raises:
             ImportError: the list is missing.
         """
-        return cls(Library(), overrides or {}, clock)
+        prices = cls(Library(), overrides or {}, clock)
+        prices._list("default")  # milliseconds that the first unknown name would take otherwise
+        return prices
 
     def replaced(self, overrides: Mapping[str, PriceOverride]) -> "Prices":
         """The same list with other prices of the user's own; takes no time."""
-        return Prices(self.library, overrides, self.clock)
+        prices = Prices(self.library, overrides, self.clock)
+        prices._lists, prices._families = self._lists, self._families  # do not depend on the user's own
+        return prices
 
     def cost(self, model: str | None, usage: Usage) -> Cost:
         """What an answer costs; `usage.model` and `usage.tier` count before `model`."""
@@ -98,8 +102,8 @@ class Prices:
         return sorted({*(listed.name for listed in self.library.all()), *OWN, *self._own_prices})
 
     def _forget(self) -> None:
-        self._answers, self._listed_rates = {}, {}
-        self._until = self.clock() + _KEPT_S
+        self._answers, self._lists, self._families = {}, {}, {}
+        self._until = self.library.next_change(self.clock())
 
     def _answer(self, served: str, asked: str | None, tier: str) -> Quote:
         tier = tier.lower() if tier.lower() in TIERS else "default"
@@ -142,26 +146,34 @@ class Prices:
         return None
 
     def _priced(self, name: str, tier: str) -> Quote | None:
-        """A model that is listed, here or in the library; a snapshot that is not listed costs what its model does."""
+        """A model that is listed, in the library or here; a snapshot that is not listed costs what its model does."""
         listed = self.library.find(name) or self.library.find(undated(name))
-        own = _own(name)
+        own_name = _own_name(name)
+        own = OWN.get(own_name)
         if listed is not None:
-            rates = completed(self._listed(listed, tier), own.rates if own else None)
+            rates = self._list(tier)[listed.name]
+            if own is not None and own_name != listed.name:
+                rates = completed(rates, own.rates)
             return Quote(name, rates, known=True, source=self.library.source, date=listed.date)
         if own is not None:
-            rates = scaled(own.rates, TIER_FACTORS.get(tier, Decimal(1)))
-            return Quote(name, completed(rates, None), known=True, source=own.source, date=own.date)
+            return Quote(name, self._list(tier)[own_name], known=True, source=own.source, date=own.date)
         return None
 
-    def _listed(self, listed: Listed, tier: str) -> Rates:
-        key = (listed.name, tier)
-        rates = self._listed_rates.get(key)
+    def _list(self, tier: str) -> dict[str, Rates]:
+        """The rates of all models that are listed, by the list's name."""
+        rates = self._lists.get(tier)
         if rates is None:
-            near, factor = tier_factor(tier, listed.name, frozenset(name for name in TIERS if listed.has_tier(name)))
-            rates = listed.rates(near, self.clock())
-            if factor != 1:
-                rates = scaled(rates, factor)
-            self._listed_rates[key] = rates
+            now = self.clock()
+            own = {
+                name: completed(scaled(own.rates, TIER_FACTORS.get(tier, Decimal(1))), None)
+                for name, own in OWN.items()
+            }
+            rates = self._lists[tier] = own | {
+                listed.name: completed(
+                    _at_tier(listed, tier, now), OWN[listed.name].rates if listed.name in OWN else None
+                )
+                for listed in self.library.all()
+            }
         return rates
 
     def _unpriced(self, name: str, tier: str) -> Quote:
@@ -170,20 +182,28 @@ class Prices:
             of_base = self._priced(base, tier) or self._unpriced(base, tier)
             rates = scaled(of_base.rates, FINE_TUNED_FACTOR)
             return Quote(name, rates, known=False, source=of_base.source, date=of_base.date, family=of_base.name)
-        everyone = [listed.name for listed in self.library.all()] + list(OWN)
-        stem, members = EVERY_MODEL, everyone
-        for near in stems(name):
-            if found := [one for one in everyone if in_family(one, near)]:
-                stem, members = near, found
-                break
-        quotes = [quote for one in members if (quote := self._priced(one, tier)) is not None]
-        rates = dearest(quote.rates for quote in quotes)
-        return Quote(name, rates, known=False, source=self.library.source, date=self.library.date, family=stem)
+        listed = self._list(tier)
+        family = next((stem for stem in stems(name) if any(in_family(one, stem) for one in listed)), "")
+        highest = self._families.get((family, tier))
+        if highest is None:
+            highest = dearest(rates for one, rates in listed.items() if not family or in_family(one, family))
+            self._families[family, tier] = highest
+        return Quote(
+            name, highest, known=False, source=self.library.source, date=self.library.date, family=family or EVERY_MODEL
+        )
 
 
-def _own(name: str) -> Own | None:
+def _at_tier(listed: Listed, tier: str, when: float) -> Rates:
+    near, factor = tier_factor(tier, listed.name, frozenset(name for name in TIERS if listed.has_tier(name)))
+    rates = listed.rates(near, when)
+    return rates if factor == 1 else scaled(rates, factor)
+
+
+def _own_name(name: str) -> str:
     base = base_of_fine_tuned(name)
-    return OWN.get(f"ft:{undated(base)}") if base else OWN.get(name) or OWN.get(undated(name))
+    if base:
+        return f"ft:{undated(base)}"
+    return name if name in OWN else undated(name)
 
 
 class _Dearest:
