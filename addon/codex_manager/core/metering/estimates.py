@@ -32,6 +32,8 @@ def estimated(
 
     `model` tells by which unit it is billed; the answer's own name for it where it said one, else the one asked for.
     """
+    if units.is_free:
+        return Usage(model=model, tier=tier)
     if units.characters:
         if model.startswith("tts-1"):
             return Usage(characters=units.characters, model=model, tier=tier, estimated=True)

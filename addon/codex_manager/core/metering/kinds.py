@@ -75,6 +75,8 @@ class Kind:
     """The same, so exact that few others have it."""
     first: bool = False
     """The first event is worth reading as well: it has the names that an estimate needs if no other comes."""
+    passed_over: bytes | None = None
+    """What the head of an event has that looks worth reading and is not: large, and said before."""
     delta: bytes | None = None
     """What occurs once for each token of output in a stream; None when the output is no text."""
 
@@ -85,7 +87,8 @@ def _chat(seen: Seen, found: dict[str, Any]) -> None:
     if seen.usage is not None and "-search-" in (seen.model or seen.asked_model):
         # Models that search before they answer (gpt-4o-search-preview, gpt-5-search-api) do so once a request, and the
         # search is billed by the call; nothing in the answer counts it.
-        seen.usage = replace(seen.usage, calls=(("web_search", 1),))
+        name = "web_search_preview" if "-preview" in (seen.model or seen.asked_model) else "web_search"
+        seen.usage = replace(seen.usage, calls=((name, 1),))
 
 
 def _embeddings(seen: Seen, found: dict[str, Any]) -> None:
@@ -108,33 +111,46 @@ def _response(seen: Seen, found: dict[str, Any]) -> None:
     seen.name(response)
     usage = read_usage(response.get("usage"), model=seen.model, tier=seen.tier)
     if usage is not None:
-        calls = _calls(response.get("output"))
+        calls = _calls(response.get("output"), _search_of(response.get("tools"), seen.model))
         seen.settle(replace(usage, calls=calls) if calls else usage)
     if seen.status in OVER:
         seen.finished = True
 
 
-def _calls(output: Any) -> tuple[tuple[str, int], ...]:
-    """Built-in tools that are billed by the call, counted in a response's output."""
+_BILLED_CALLS: Final = {
+    "file_search_call": "file_search",
+    "code_interpreter_call": "code_interpreter",
+    "shell_call": "shell",
+    "image_generation_call": "image_generation",
+}
+
+
+def _calls(output: Any, search: str) -> tuple[tuple[str, int], ...]:
+    """Built-in tools that are billed by the call or the session, counted in a response's output."""
     if not isinstance(output, list):
         return ()
     counts: dict[str, int] = {}
-    containers: set[str] = set()
     for item in output:
-        kind = item.get("type") if isinstance(item, dict) else None
+        if not isinstance(item, dict):
+            continue
+        kind = word(item.get("type"))
+        name = _BILLED_CALLS.get(kind)
         if kind == "web_search_call":
             action = item.get("action")
             # Opening a page found before, and looking something up in it, are not billed.
             if not isinstance(action, dict) or action.get("type") in {None, "search"}:
-                counts["web_search"] = counts.get("web_search", 0) + 1
-        elif kind == "file_search_call":
-            counts["file_search"] = counts.get("file_search", 0) + 1
-        elif kind == "code_interpreter_call":
-            # Billed by the container, not by what runs in it.
-            containers.add(word(item.get("container_id")))
-    if containers:
-        counts["code_interpreter"] = len(containers)
+                name = search
+        if name is not None:
+            counts[name] = counts.get(name, 0) + 1
     return tuple(sorted(counts.items()))
+
+
+def _search_of(tools: Any, model: str) -> str:
+    """Both tools for searching make the same calls; the older one costs more with models that do not reason."""
+    is_older = isinstance(tools, list) and any(
+        isinstance(tool, dict) and word(tool.get("type")).startswith("web_search_preview") for tool in tools
+    )
+    return "web_search_preview" if is_older and model.startswith(("gpt-4o", "gpt-4.1")) else "web_search"
 
 
 def _images(seen: Seen, found: dict[str, Any]) -> None:
@@ -265,7 +281,8 @@ def _sum(one: Usage, other: Usage) -> Usage:
 _NAMES: Final[dict[str, Wanted]] = {"id": KEEP, "model": KEEP, "status": KEEP, "service_tier": KEEP, "usage": KEEP}
 _RESPONSE: Final[dict[str, Wanted]] = {
     **_NAMES,
-    "output": [{"type": KEEP, "container_id": KEEP, "action": {"type": KEEP}}],
+    "output": [{"type": KEEP, "action": {"type": KEEP}}],
+    "tools": [{"type": KEEP}],
 }
 
 CHAT: Final = Kind(_chat, _NAMES, first=True, delta=b"data:")
@@ -277,6 +294,7 @@ RESPONSES: Final = Kind(
     hint=b'"response"',
     marker=re.compile(rb'"response"\s*:\s*\{'),
     first=True,
+    passed_over=b'"response.in_progress"',
     delta=b'.delta"',
 )
 IMAGES: Final = Kind(_images, {"usage": KEEP, "size": KEEP, "quality": KEEP, "data": [EACH]})

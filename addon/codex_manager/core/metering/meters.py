@@ -160,7 +160,7 @@ class JsonMeter(_Watching):
 class StreamMeter(_Watching):
     """An answer of server-sent events. Reads lines, as OpenAI writes each event's data in one."""
 
-    __slots__ = ("_about", "_base", "_deltas", "_kind", "_line", "_named", "_over", "_skimmer")
+    __slots__ = ("_about", "_base", "_deltas", "_is_between", "_kind", "_line", "_named", "_over", "_skimmer")
 
     def __init__(self, kind: Kind, *, units: Units = NO_UNITS, model: str | None = None, settles: bool = False) -> None:
         super().__init__(units=units, model=model, settles=settles)
@@ -172,6 +172,8 @@ class StreamMeter(_Watching):
         self._over = False
         """A line too long to be held is stepped over: it is no data."""
         self._named = not kind.first
+        self._is_between = self._named
+        """All that came before was whole lines, and the names are known."""
         self._deltas = 0
         self._about = 0
         """Bytes that had deltas in them."""
@@ -184,11 +186,18 @@ class StreamMeter(_Watching):
             self._deltas += deltas
             self._about += len(data)
         # The straight way: whole lines, none of them of interest.
-        if self._named and not self._line and data.endswith(b"\n") and not self._over and self._skimmer is None:
-            if kind.hint not in data and b"[DONE]" not in data:
-                return
-            if kind.marker.search(data) is None and b"[DONE]" not in data:
-                return
+        if (
+            self._is_between
+            and ((at := data.find(kind.hint)) < 0 or kind.marker.search(data, at) is None)
+            and data.endswith(b"\n")
+            and b"[DONE]" not in data
+        ):
+            return
+        self._read(data)
+        self._is_between = self._named and not self._line and not self._over and self._skimmer is None
+
+    def _read(self, data: bytes) -> None:
+        """Line by line."""
         begin = 0
         if self._line or self._over or self._skimmer is not None:
             begin = data.find(b"\n") + 1
@@ -233,12 +242,15 @@ class StreamMeter(_Watching):
                 self._read_line(line)
 
     def _read_line(self, line: bytes) -> None:
-        if self._named and self._kind.marker.search(line) is None:
+        kind = self._kind
+        if self._named and kind.marker.search(line) is None:
             if line[5:].strip() == b"[DONE]":
                 self._seen.finished = True
             return
+        if kind.passed_over is not None and self._named and kind.passed_over in line[:200]:
+            return
         if len(line) > SMALL:
-            skimmer = Skimmer(self._kind.wanted)
+            skimmer = Skimmer(kind.wanted)
             skimmer.feed(line[5:])
             document: dict[str, Any] | None = skimmer.found
         else:
@@ -249,7 +261,7 @@ class StreamMeter(_Watching):
             self._named = True
             self._base = len(line)
         self._seen.is_whole = True
-        self._kind.read(self._seen, document)
+        kind.read(self._seen, document)
 
     def output_estimate(self) -> int:
         delta = self._kind.delta

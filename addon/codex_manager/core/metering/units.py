@@ -1,7 +1,7 @@
 """What a request says of a price that is not by the token: characters to speak, images to draw, seconds to listen to.
 
 The answers to such requests often report no usage at all, or report it in tokens for one model and not for another; the
-request is then the only witness. Looks into bodies of four endpoints and of no other.
+request is then the only witness. Looks into the bodies of four families of endpoints and of no other.
 
 Law: never raises; what is not there has OpenAI's own default.
 """
@@ -32,11 +32,14 @@ class Units:
     images: int = 0
     image_kind: str = ""
     """`hd 1024x1792`, as core.usage.Usage has it."""
+    is_free: bool = False
+    """OpenAI does not charge for it."""
     heard_s: float = 0.0
     """Of the audio in the request, as its file says, or about; videos: of the film to make."""
 
 
 NO_UNITS: Final = Units()
+FREE: Final = Units(is_free=True)
 
 _SPEECH, _IMAGES, _SOUND, _VIDEOS = "audio/speech", "images/", "audio/tr", "videos"
 CHARACTERS_PER_S: Final = 15.0
@@ -55,6 +58,8 @@ _IMAGE_TOKENS: Final[Mapping[str, tuple[int, int]]] = {
 def request_units(endpoint: Endpoint, content_type: str | None, body: bytes | None) -> Units:
     """The units of a decoded request body; None for a body that is not at hand."""
     resource = endpoint.path[4:] if endpoint.path.startswith("/v1/") else ""
+    if resource == "moderations":
+        return FREE
     if not body or endpoint.replay == "read" or not resource.startswith((_SPEECH, _IMAGES, _SOUND, _VIDEOS)):
         return NO_UNITS
     fields, audio = _fields(content_type or "", body)
