@@ -69,16 +69,56 @@ def add_account(paths: Paths, account: Account, *, online: bool) -> Account:
         if vault is not None:
             refuse_known_label(vault, account.label)
         refuse_known_key(paths, vault, account.api_key)
+        said = None
         if online:
-            account = check_online(paths, account)
+            account, said = check_online(paths, account)
         if vault is None:
             vault = session.made_on_the_way(paths, stack)
-        if account.organization and (same := [a for a in vault.accounts() if a.organization == account.organization]):
+        names = {name for name in (account.organization, said) if name}
+        if names and (same := same_organization(paths, vault, names)) is not None:
             warn(
-                f"{account.label!r} belongs to the same organization as {same[0].label!r}: "
-                "OpenAI's limits are the organization's, so this adds no capacity"
+                f"{account.label!r} belongs to the same organization as {same!r}: "
+                "OpenAI's limits are the organization's, so this adds no extra capacity"
             )
-        return vault.add(account)
+        stored = vault.add(account)
+    if said is not None and said != stored.organization:
+        remember_organization(paths, stored, said)
+    return stored
+
+
+def same_organization(paths: Paths, vault: Vault, names: set[str]) -> str | None:
+    """The label of an account whose settings or answers name one of these organizations; None when none is known to.
+
+    Settings hold ids, answers of OpenAI say an id or a name (`acme-inc`); the ledger has kept what they said.
+    """
+    learned = learned_organizations(paths)
+    for account in vault.accounts():
+        if names & {account.organization, learned.get(account.id)}:
+            return account.label
+    return None
+
+
+def remember_organization(paths: Paths, account: Account, name: str) -> None:
+    """Keep a name that is no id, and so no setting, for the next key of that organization."""
+    from codex_manager.ledger.clerk import Clerk
+    from codex_manager.ledger.errors import LedgerError
+
+    try:
+        Clerk.open(paths.ledger_file).learn_domain(account.id, name, account.project)
+    except LedgerError:
+        return  # the first answer to a request tells it again
+
+
+def learned_organizations(paths: Paths) -> dict[str, str]:
+    """By account id, how answers of OpenAI named its organization; nothing where no ledger tells."""
+    from codex_manager.ledger.errors import LedgerError
+    from codex_manager.ledger.reader import Reader
+
+    try:
+        with Reader.open(paths.ledger_file) as reader:
+            return {account_id: d.organization for account_id, d in reader.domains().items() if d.organization}
+    except LedgerError:
+        return {}
 
 
 def refuse_known_label(vault: Vault, label: str) -> None:
@@ -106,8 +146,8 @@ def refuse_known_key(paths: Paths, vault: Vault | None, key: Secret, *, own: str
             fail(f"this key is stored already, as {account.label!r}")
 
 
-def check_online(paths: Paths, account: Account) -> Account:
-    """The account with what OpenAI told about it; ends the command when OpenAI refuses the key."""
+def check_online(paths: Paths, account: Account) -> tuple[Account, str | None]:
+    """The account with what OpenAI told about it, and how OpenAI names its organization; a refused key ends the command."""
     from codex_manager.config.load import load
     from codex_manager.provider.check import check_key
 
@@ -115,7 +155,7 @@ def check_online(paths: Paths, account: Account) -> Account:
         config = load(paths)
     except ConfigError as error:
         warn(f"the key was not checked, because the configuration cannot be read ({error})")
-        return account
+        return account, None
     finding = check_key(
         account.base_url or config.proxy.openai_base_url,
         account.api_key,
@@ -136,7 +176,7 @@ def check_online(paths: Paths, account: Account) -> Account:
             warn(f"the key was not checked, because OpenAI could not be asked ({finding.detail})")
         case "good":
             say("OpenAI accepts the key" + (f"; {finding.detail}" if finding.detail else ""))
-    return learned(account, finding.organization)
+    return learned(account, finding.organization), finding.organization
 
 
 def learned(account: Account, organization: str | None) -> Account:

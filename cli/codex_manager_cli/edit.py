@@ -67,7 +67,7 @@ def edit(
         if no_admin_key:
             changes["admin_key"] = None
         if wants_key and not no_check:
-            checked = check_online(paths, account.replace(**changes))
+            checked, _ = check_online(paths, account.replace(**changes))
             if checked.organization != account.organization:
                 changes["organization"] = checked.organization
         stored = vault.edit(account.id, **changes)

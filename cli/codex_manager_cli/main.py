@@ -31,6 +31,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "switch": ("codex_manager_cli.accounts:switch", "Send everything to one account, or back."),
     "import": ("codex_manager_cli.transfer:import_", "Import accounts from a file."),
     "export": ("codex_manager_cli.transfer:export", "Export the accounts, encrypted unless asked."),
+    "refresh": ("codex_manager_cli.refresh:refresh", "Ask OpenAI now what the accounts have spent."),
     "proxy": ("codex_manager_cli.proxy:proxy", "Start the proxy."),
     "run": ("codex_manager_cli.run:run", "Run a command that uses the accounts."),
     "env": ("codex_manager_cli.env:env", "Print what leads a shell's programs to the proxy."),

@@ -9,6 +9,7 @@ from tests.cli.console import process, run, the_vault
 
 from codex_manager.config.paths import Paths
 from codex_manager.core.secret import Secret
+from codex_manager.ledger import Ledger
 from codex_manager.testing import answers, in_thread, refused_port
 
 
@@ -179,6 +180,38 @@ def test_two_accounts_of_one_organization_are_no_more_capacity(accounts, openai)
     outcome = run("add", "New", "-", stdin=NEW)
     assert outcome.status == 0
     assert "warning: 'New' belongs to the same organization as 'Work'" in outcome.err
+
+
+def test_an_organization_that_answers_named_is_known_too(accounts, openai):
+    """Settings have ids; what a running proxy learned is in the ledger, by whatever name OpenAI uses."""
+    with the_vault() as vault, Ledger.open(Paths.locate().ledger_file) as ledger:
+        ledger.learn_domain(vault.account("Client").id, "acme-inc", "proj-1")
+    openai.account(NEW, "acme-inc")
+    outcome = run("add", "New", "-", stdin=NEW)
+    assert outcome.status == 0
+    assert (
+        "codex-manager: warning: 'New' belongs to the same organization as 'Client': "
+        "OpenAI's limits are the organization's, so this adds no extra capacity\n"
+    ) in outcome.err
+
+
+def test_a_name_that_is_no_id_is_remembered_for_the_next_key(accounts, openai):
+    another = "sk-another-0123456789wxyz"
+    openai.account(NEW, "user-abc123")
+    openai.account(another, "user-abc123")
+    first = run("add", "New", "-", stdin=NEW)
+    assert "same organization" not in first.err
+    second = run("add", "Newer", "-", "--json", stdin=another)
+    assert "'Newer' belongs to the same organization as 'New'" in second.err
+    assert second.json["organization"] is None
+
+
+def test_a_ledger_that_cannot_be_read_or_written_keeps_no_key_out(accounts, openai):
+    Paths.locate().ledger_file.mkdir()
+    openai.account(NEW, "user-abc123")
+    outcome = run("add", "New", "-", stdin=NEW)
+    assert outcome.status == 0
+    assert keys_stored()["New"] == NEW
 
 
 def test_a_local_key_is_not_an_openai_key(accounts, monkeypatch):

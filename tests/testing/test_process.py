@@ -111,6 +111,11 @@ async def test_a_script_file_sets_the_stage(tmp_path):
         ({"accounts": [{"key": "a", "always": {"ok": None, "garbage": None}}]}, "one answer, not two: ok, garbage"),
         ({"accounts": [{"key": "a", "always": 3}]}, "a step is a name or a mapping"),
         ({"rules": [{"key": "b", "always": "ok"}]}, "no account has the key 'b'"),
+        ({"accounts": [{"key": "a", "admin": True}]}, "an admin key needs an organization"),
+        ({"accounts": [{"key": "a", "billing": {"limit": 1}}]}, "`billing` does not take"),
+        ({"spent": [{"organization": "org-a", "usd": "much"}]}, "`spent` does not take"),
+        ({"used": [{"organization": "org-a", "kind": "telepathy"}]}, "`used` does not take"),
+        ({"used": ["completions"]}, "`used` is a list of mappings"),
     ],
 )
 def test_what_a_script_file_gets_wrong_is_named(content, message):

@@ -15,7 +15,10 @@ from codex_manager.testing.step import Step, Toxic
 
 __all__ = ["ScriptError", "apply", "load"]
 
-ACCOUNT_FIELDS = frozenset({"key", "organization", "project", "models", "limit", "script", "cycle", "always"})
+FILE_FIELDS = frozenset({"accounts", "rules", "spent", "used"})
+ACCOUNT_FIELDS = frozenset({
+    "key", "organization", "project", "models", "admin", "billing", "limit", "script", "cycle", "always",
+})  # fmt: skip
 RULE_FIELDS = frozenset({"key", "path", "model", "script", "cycle", "always"})
 
 
@@ -41,18 +44,33 @@ def load(path: Path, fake: FakeOpenAI) -> None:
 
 def apply(content: Any, fake: FakeOpenAI) -> None:
     """Set the stage by the content of a script file."""
-    for account in listed(content, "accounts", frozenset({"accounts", "rules"})):
+    for account in listed(content, "accounts", FILE_FIELDS):
         fields = checked(account, ACCOUNT_FIELDS, "an account")
         if not isinstance(fields.get("key"), str):
             raise ScriptError("an account needs a key")
         models = fields.get("models")
-        fake.account(
-            fields["key"], fields.get("organization"), fields.get("project"), models=tuple(models) if models else None
-        )
+        if fields.get("admin"):
+            if not isinstance(fields.get("organization"), str):
+                raise ScriptError("an admin key needs an organization")
+            fake.admin(fields["key"], fields["organization"])
+        else:
+            fake.account(
+                fields["key"],
+                fields.get("organization"),
+                fields.get("project"),
+                models=tuple(models) if models else None,
+            )
+        if billing := fields.get("billing"):
+            called(fake.billing, [fields["key"]], billing, "billing")
         if limit := fields.get("limit"):
             called(fake.limit, [fields["key"]], limit, "limit")
         rule(fields, fake)
-    for entry in listed(content, "rules", frozenset({"accounts", "rules"})):
+    for name, write in (("spent", fake.spent), ("used", fake.used)):
+        for entry in listed(content, name, FILE_FIELDS):
+            if not isinstance(entry, dict):
+                raise ScriptError(f"`{name}` is a list of mappings")
+            called(write, [], entry, name)
+    for entry in listed(content, "rules", FILE_FIELDS):
         rule(checked(entry, RULE_FIELDS, "a rule"), fake)
 
 
@@ -112,7 +130,7 @@ def called(function: Callable[..., object], first: list[Any], arguments: Any, na
         if isinstance(arguments, dict):
             return function(*first, **arguments)
         return function(*first, *(arguments if isinstance(arguments, list) else [arguments]))
-    except TypeError as error:
+    except (TypeError, ValueError, ArithmeticError) as error:
         raise ScriptError(f"`{name}` does not take {arguments!r}: {error}") from error
 
 
