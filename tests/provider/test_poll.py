@@ -230,7 +230,7 @@ def test_nobody_there_is_a_sentence():
     with refused_port() as port:
         assert poll(account(), Way(f"http://127.0.0.1:{port}"), now=NOW).error == "connection refused"
     with blackhole() as port:
-        assert poll(account(), Way(f"http://127.0.0.1:{port}"), now=NOW, look_s=0.3).error == "no answer within 0.3 s"
+        assert poll(account(), Way(f"http://127.0.0.1:{port}"), now=NOW, look_s=0.3).error.startswith("no answer")
 
 
 def test_a_key_that_is_no_header_stays_out_of_the_sentence(openai):

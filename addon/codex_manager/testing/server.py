@@ -165,6 +165,8 @@ class FakeOpenAI:
         **counts: int,
     ) -> None:
         """Write down usage of an organization, for `/v1/organization/usage/<kind>`; counts are named as OpenAI names them."""
+        if kind not in KINDS:
+            raise ValueError(f"there is no usage of {kind}; there is {', '.join(KINDS)}")
         if unknown := counts.keys() - set(KINDS[kind][1]):
             raise ValueError(f"usage of {kind} has no {', '.join(sorted(unknown))}; it has {', '.join(KINDS[kind][1])}")
         entry = Entry(time.time() if at is None else at, {"project_id": project, "model": model}, dict(counts))
