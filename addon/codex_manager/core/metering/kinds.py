@@ -169,7 +169,7 @@ def _images(seen: Seen, found: dict[str, Any]) -> None:
 
 def _transcript(seen: Seen, found: dict[str, Any]) -> None:
     usage = read_usage(found.get("usage"), hears=True)
-    if usage is None and "duration" in found:
+    if usage is None and "duration" in found and seen.is_whole:
         # Whisper's verbose answer before `usage` was added to it; whole seconds are billed.
         length = found["duration"]
         usage = Usage(seconds=float(math.ceil(seconds(length)))) if seconds(length) else None
@@ -252,6 +252,8 @@ def _tuning(seen: Seen, found: dict[str, Any]) -> None:
 
 def _video(seen: Seen, found: dict[str, Any]) -> None:
     seen.name(found)
+    if not seen.is_whole:
+        return
     if seen.status == "completed":
         length = seconds(found.get("seconds")) or seen.units.heard_s
         size = word(found.get("size")) or seen.units.image_kind

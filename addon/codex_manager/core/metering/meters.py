@@ -259,7 +259,7 @@ class StreamMeter(_Watching):
             return
         if not self._named:
             self._named = True
-            self._base = len(line)
+            self._base = len(line) + 2  # with its line ends
         self._seen.is_whole = True
         kind.read(self._seen, document)
 

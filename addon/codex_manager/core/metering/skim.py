@@ -9,6 +9,7 @@ came whole. A document that is not JSON yields whatever is taken for a member; i
 """
 
 import json
+import re
 
 from typing import Any, Final
 
@@ -31,6 +32,7 @@ ITEMS: Final = 1024
 LONGEST_KEY: Final = 4096
 """A wanted member's name has under 32 bytes; nobody names the ones beside it with thousands."""
 
+_OPENED: Final = re.compile(rb"[\[{]++")
 _BOM: Final = b"\xef\xbb\xbf"
 
 _QUOTE, _BRACE, _BRACKET = b'"{['
@@ -161,6 +163,9 @@ class Skimmer:
         elif first in {_BRACE, _BRACKET}:
             self._state = _NESTED
             self._depth = 1
+        elif first in b"]},:":  # no value begins so
+            self._state = _OVER
+            return at
         else:
             self._state = _PLAIN
             return at
@@ -200,12 +205,18 @@ class Skimmer:
                 self._keep(data, begin, at)
                 return at
             byte = data[at]
-            at += 1
             if byte == _QUOTE:
+                at += 1
                 self._keep(data, begin, at)
                 self._state = _STRING
                 return at
-            self._depth += 1 if byte in {_BRACE, _BRACKET} else -1
+            opened = _OPENED.match(data, at)
+            if opened is not None:
+                self._depth += opened.end() - at
+                at = opened.end()
+                continue
+            at += 1
+            self._depth -= 1
             if not self._depth:
                 self._keep(data, begin, at)
                 self._close()
