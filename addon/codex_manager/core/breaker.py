@@ -129,6 +129,12 @@ class Breaker:
         self._forget()
         return True
 
+    def restore(self, until: float, trips: int) -> None:
+        """Take up where the process before this one left off: open until then."""
+        if self.position is Position.CLOSED:
+            self._move(Event.TRIP)
+            self.until, self.trips = until, trips
+
     def _move(self, event: Event) -> None:
         target = TRANSITIONS.get((self.position, event))
         if target is None:

@@ -120,6 +120,12 @@ class Cooling:
             if self.width > WIDEST:
                 self._ready()
 
+    def restore(self, until: float, level: int) -> None:
+        """Take up a rest of the process before this one; it never ends one of this process's earlier."""
+        self.until = max(self.until, until)
+        self.level = max(self.level, level)
+        self.width = self.width or 1
+
     def lift(self) -> None:
         """Forget the rest: its reason is gone (the account was edited)."""
         self._ready()
