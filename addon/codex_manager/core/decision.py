@@ -68,9 +68,9 @@ def _obstacle(facts: Facts, candidate: Candidate, state: State, policy: Policy, 
     if not account.enabled:
         return Reason(account, Obstacle.DISABLED)
     if not models.allows(account.models, facts.model):
-        return Reason(account, Obstacle.MODEL_SCOPE, detail=", ".join(account.models))
+        return Reason(account, Obstacle.MODEL_SCOPE, note=", ".join(account.models))
     if candidate.unusable is not None:
-        return Reason(account, Obstacle.UNUSABLE, detail=candidate.unusable)
+        return Reason(account, Obstacle.UNUSABLE, note=candidate.unusable)
     if standing.auth_failed is not None:
         return Reason(account, Obstacle.AUTH_FAILED, standing.recheck_at, standing.auth_failed)
     if state.purses:
@@ -78,6 +78,11 @@ def _obstacle(facts: Facts, candidate: Candidate, state: State, policy: Policy, 
             purse = state.purses.get(name)
             if purse is not None and not purse.admits(now):
                 return _resting(account, purse, Obstacle.BILLING, Obstacle.BILLING, now)
+    spending = state.spending
+    if spending.accounts and not facts.free:
+        allowance = spending.accounts.get(account.id)
+        if allowance is not None and (shortage := allowance.shortage(facts.need, spending.offset)) is not None:
+            return Reason(account, Obstacle.SPENDING, shortage.until, shortage=shortage)
     origin = state.origins.get(candidate.origin)
     if origin is not None and not origin.cooling.admits(now):
         return _resting(account, origin.cooling, Obstacle.EGRESS, Obstacle.EGRESS, now)

@@ -4,10 +4,13 @@ Plain frozen types that core.decision and core.strategy share; no rule is here.
 """
 
 from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 from typing import Literal
 
 from codex_manager.core.account import Account
+from codex_manager.core.allowance import Shortage
+from codex_manager.core.pricing import ZERO
 
 
 __all__ = ["LASTING", "Candidate", "Choice", "Facts", "Obstacle", "Policy", "Reason", "Refusal"]
@@ -44,6 +47,10 @@ class Facts:
     """What MODEL_ACCESS is about: the model, or the part of the API for a request without one."""
     tokens: int = 0
     """Estimated need, for routing only."""
+    need: Decimal = ZERO
+    """US dollars it may cost; 0 when that is not known, or nothing."""
+    free: bool = False
+    """It certainly costs nothing (reading, deleting): spending limits do not stand in its way."""
     session: str | None = None
     """core.session, only worked out under `sticky`."""
     tried: frozenset[str] = frozenset()
@@ -62,6 +69,7 @@ class Obstacle(StrEnum):
     UNUSABLE = "unusable"
     AUTH_FAILED = "auth_failed"
     BILLING = "billing"
+    SPENDING = "limit"
     EGRESS = "egress"
     RATE = "rate"
     PROBING = "probing"
@@ -74,6 +82,8 @@ LASTING = frozenset({
     Obstacle.DISABLED, Obstacle.MODEL_SCOPE, Obstacle.UNUSABLE, Obstacle.AUTH_FAILED, Obstacle.MODEL_ACCESS, Obstacle.TRIED,
 })  # fmt: skip
 """Obstacles that no waiting of this request removes."""
+UNWAITED = LASTING | {Obstacle.SPENDING}
+"""A limit turns in hours; even when it would in seconds, midnight must not be when everything that piled up is spent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +94,14 @@ class Reason:
     obstacle: Obstacle
     until: float | None = None
     """When it ends at the latest, as far as is known (monotonic)."""
-    detail: str = ""
+    note: str = ""
+    shortage: Shortage | None = None
+    """Of SPENDING: the figures."""
+
+    @property
+    def detail(self) -> str:
+        """More words on it. Those about money are made only for who reads them, since every request asks every account."""
+        return self.note if self.shortage is None else self.shortage.detail
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +126,6 @@ class Refusal:
     def soonest(self) -> float | None:
         """When waiting may help, or None when it cannot."""
         return min(
-            (r.until for r in self.reasons if r.until is not None and r.obstacle not in LASTING),
+            (r.until for r in self.reasons if r.until is not None and r.obstacle not in UNWAITED),
             default=None,
         )

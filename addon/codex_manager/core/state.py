@@ -5,6 +5,7 @@
     purses         by organization or domain        rest after BILLING
     origins        by scheme://host:port            rest after EGRESS_LIMIT, cloud after PRE_DISPATCH
     exclusions     by (account id, model or part)   until when MODEL_ACCESS leaves the account out
+    spending       by account id or client's name   spent and set aside against limits (core.spend)
 
 Law: everything the decision looks at and everything an outcome changes is here and nowhere else, so that several
 processes can share it one day. Reading never creates an entry. Every lease that was taken is ended exactly once.
@@ -22,6 +23,7 @@ from codex_manager.core.breaker import Breaker
 from codex_manager.core.capacity import Capacity
 from codex_manager.core.cooling import Cooling
 from codex_manager.core.incident import Incidents
+from codex_manager.core.spend import Spending
 from codex_manager.core.weather import Weather
 
 
@@ -98,6 +100,7 @@ class State:
         self.origins: dict[str, Origin] = {}
         self.exclusions: dict[tuple[str, str], float] = {}
         self.incidents = Incidents()
+        self.spending = Spending()
         self.virtual_time = 0.0
         """Turn of the account that was selected last."""
 
@@ -109,7 +112,7 @@ class State:
         return standing
 
     def forget(self, account_id: str) -> None:
-        """The account was removed, or edited so that what is known of it is about another key."""
+        """The account was removed, or edited so that what is known of it is about another key. What it spent stays spent."""
         self.accounts.pop(account_id, None)
         self.exclusions = {key: until for key, until in self.exclusions.items() if key[0] != account_id}
         self.scopes = {key: kept for key, kept in self.scopes.items() if not key[0].endswith(f"account:{account_id}")}
@@ -117,8 +120,10 @@ class State:
 
     def retain(self, account_ids: Iterable[str]) -> None:
         """Forget every account that is not among these."""
-        for gone in self.accounts.keys() - set(account_ids):
+        kept = set(account_ids)
+        for gone in self.accounts.keys() - kept:
             self.forget(gone)
+        self.spending.retain(kept)
 
     def learn_domain(self, standing: Standing, organization: str, project: str | None) -> None:
         """An answer said whose account this is. What was noted under the account's own name moves along."""

@@ -43,8 +43,12 @@ def _turn(candidate: Candidate, state: State) -> tuple[float, float]:
 
 
 def _utilization(candidate: Candidate, facts: Facts, state: State, now: float) -> tuple[float, int, float]:
-    """Share used of the tightest known limit; what is unknown counts as free, and is known after the first answer."""
-    standing = state.accounts[candidate.account.id]
+    """Share used of the tightest known limit, OpenAI's rates and the user's dollars alike; what is unknown counts as free."""
+    account_id = candidate.account.id
+    standing = state.accounts[account_id]
     scope = state.scopes.get((standing.domain, facts.model))
-    used = scope.capacity.used(now) if scope is not None else None
-    return used or 0.0, standing.in_flight, standing.last_used
+    used = (scope.capacity.used(now) if scope is not None else None) or 0.0
+    allowances = state.spending.accounts
+    if allowances and (allowance := allowances.get(account_id)) is not None and allowance.used > used:
+        used = allowance.used
+    return used, standing.in_flight, standing.last_used
