@@ -91,14 +91,16 @@ class ErrorAnswer:
         status: int | None = None,
         param: str | None = None,
         retry_after_s: float | None = None,
+        cure: str | None = None,
     ) -> "ErrorAnswer":
         """The answer for one of the codes in `ADVICE`: `message` says what happened, the cure is added to it.
 
         `status` overrides the code's own (504 for an upstream that took too long). `retry_after_s` puts the time
-        into the message and both headers.
+        into the message and both headers. `cure` takes the place of the code's own where more is known.
         """
         advice = ADVICE[code]
-        sentences = [message.strip(), try_again_in(retry_after_s) if retry_after_s is not None else "", advice.cure]
+        time = try_again_in(retry_after_s) if retry_after_s is not None else ""
+        sentences = [message.strip(), time, advice.cure if cure is None else cure]
         body = error_body(" ".join(s for s in sentences if s), type=advice.type, code=code, param=param)
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         if retry_after_s is not None:
