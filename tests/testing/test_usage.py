@@ -17,12 +17,18 @@ LONG = "word " * 1500
 SOUND = ("a.mp3", b"\xff\xf3" * 20_000, "audio/mpeg")
 
 
-@pytest.fixture
-def sdk():
-    with in_thread() as fake, openai.OpenAI(api_key="sk-a", base_url=fake.api_url, max_retries=0) as client:
+@pytest.fixture(scope="module")
+def client():
+    with in_thread() as fake, openai.OpenAI(api_key="sk-a", base_url=fake.api_url, max_retries=0) as made:
         fake.account("sk-a", "org-a")
-        client.fake = fake  # type: ignore[attr-defined]  # the test's own
-        yield client
+        made.fake = fake  # type: ignore[attr-defined]  # the test's own
+        yield made
+
+
+@pytest.fixture
+def sdk(client):
+    client.fake.clear()
+    return client
 
 
 def chat(sdk, **more: Any):

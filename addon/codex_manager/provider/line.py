@@ -153,7 +153,7 @@ class Line:
                     body += piece
                     if time.monotonic() > deadline:
                         raise TimeoutError
-                over = not response.isclosed()
+                over = not (response.isclosed() or response.length == 0)  # 3.12 closes late
                 reply = Reply(response.status, found, bytes(body[:BODY_MAX]))
         except BaseException:
             self._drop()
