@@ -8,7 +8,7 @@ import csv
 import io
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
@@ -17,7 +17,18 @@ from codex_manager_cli.account_view import columns
 
 __all__ = ["Line", "as_csv", "as_data", "as_table", "dollars", "right", "usd", "whole"]
 
-FIELDS: Final = ("requests", "errors", "input", "cached", "cache_write", "output", "reasoning", "usd", "estimated_usd")
+FIELDS: Final = (
+    "requests",
+    "errors",
+    "input",
+    "cached",
+    "cache_write",
+    "output",
+    "reasoning",
+    "usd",
+    "estimated_usd",
+    "unpriced",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +48,8 @@ class Line:
     usd: Decimal = Decimal(0)
     estimated_usd: Decimal = Decimal(0)
     """Of `usd`, what rests on estimates."""
+    unpriced: int = 0
+    """Requests of models without a known price."""
 
     @property
     def estimated(self) -> float:
@@ -46,13 +59,9 @@ class Line:
     @classmethod
     def total(cls, lines: Sequence["Line"]) -> "Line":
         """The sum."""
-        return cls(
-            name="total",
-            **{
-                field: sum((getattr(line, field) for line in lines), type(getattr(cls(name=""), field))())
-                for field in FIELDS
-            },
-        )
+        nothing = cls(name="total")
+        sums = {field: sum((getattr(line, field) for line in lines), getattr(nothing, field)) for field in FIELDS}
+        return replace(nothing, **sums)
 
 
 def as_table(lines: Sequence[Line], heading: str) -> str:
@@ -90,6 +99,7 @@ def as_data(line: Line) -> dict[str, Any]:
         "reasoning_tokens": line.reasoning,
         "usd": number(line.usd),
         "estimated_usd": number(line.estimated_usd),
+        "unpriced_requests": line.unpriced,
     }
 
 

@@ -31,7 +31,7 @@ def test_csv_is_exact_and_reads_back():
     assert rows[0] == {
         "account": "Work", "key": "id-1", "requests": "1200", "errors": "3", "input_tokens": "2500000",
         "cached_tokens": "1000000", "cache_write_tokens": "7", "output_tokens": "30000", "reasoning_tokens": "12000",
-        "usd": "12.345678901", "estimated_usd": "0.01",
+        "usd": "12.345678901", "estimated_usd": "0.01", "unpriced_requests": "0",
     }  # fmt: skip
     assert Decimal(rows[1]["usd"]) == HOME.usd
     assert "E" not in rows[1]["usd"]
