@@ -4,20 +4,24 @@ Law: `apply` changes nothing here, so a batch that was rolled back is written ag
 records beyond the bound only the sums are kept (so the money is), and they are counted as dropped.
 """
 
+import logging
 import sqlite3
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
+from codex_manager.core.errors import type_and_place
 from codex_manager.core.record import Record, Reservation
 from codex_manager.ledger.calendar import Calendar
 from codex_manager.ledger.operations import Operation, Settlement
-from codex_manager.ledger.rows import COLUMNS, clean, json_of, row_of, to_nano, within
+from codex_manager.ledger.rows import COLUMNS, Scribe, clean, json_of, to_nano, within
 from codex_manager.ledger.statements import REFUSED, Insert
 from codex_manager.ledger.sums import MEASURES, Names, Sums
 
 
 __all__ = ["MOST_ROWS", "Batch"]
+
+log = logging.getLogger(__name__)
 
 MOST_ROWS: Final = 20_000  # some 20 MB: minutes of the heaviest traffic while the disk is away
 MOST_OPERATIONS: Final = 5_000
@@ -44,7 +48,8 @@ LABELS: Final = Insert("label", ("account_id", "label"), "ON CONFLICT DO UPDATE 
 class Batch:
     """Its state: rows, sums and operations that are not written yet."""
 
-    def __init__(self, calendar: Calendar, names: Names) -> None:
+    def __init__(self, calendar: Calendar, names: Names, scribe: Scribe) -> None:
+        self._scribe = scribe
         self.rows: list[tuple[object, ...]] = []
         self.sums = Sums(calendar, names)
         self.opened: dict[str, Reservation] = {}
@@ -75,7 +80,7 @@ class Batch:
         """A request that is over; one that cannot be written is dropped and counted."""
         try:
             usage, nano = None if record.usage is None else within(record.usage), to_nano(record.cost)
-            row = None if len(self.rows) >= MOST_ROWS else row_of(record, usage, nano, self.sums.names.texts)
+            row = None if len(self.rows) >= MOST_ROWS else self._scribe.row(record, usage, nano)
             self.sums.add(record, usage, nano)
         except Exception:  # noqa: BLE001 - a record of a kind nobody thought of must not stop the others
             self.dropped += 1
@@ -126,23 +131,36 @@ class Batch:
         if self._settlements:
             sums = Sums(calendar, names)  # not into our own: this may be rolled back and done again
             for settlement in self._settlements:
-                settlement.apply(connection, sums)
+                refused += _refused(settlement.apply, connection, sums)
             sums.merge(self.sums)
         refused += ROLLUPS.write(connection, sums.rollups())
         refused += SPENT.write(connection, [(*key, nano) for key, nano in sums.spent().items()])
         new = [each for each in self._labels.items() if known_labels.get(each[0]) != each[1]]
         LABELS.write(connection, [(clean(account_id), clean(label)) for account_id, label in new])
         for operation in self._operations:
-            try:
-                operation.apply(connection, calendar)
-            except REFUSED:
-                refused += 1
+            refused += _refused(operation.apply, connection, calendar)
         return refused
 
     @property
     def labels(self) -> Iterable[tuple[str, str]]:
         """Labels of accounts in it, by account id."""
         return self._labels.items()
+
+
+def _refused[Where](
+    apply: Callable[[sqlite3.Connection, Where], object], connection: sqlite3.Connection, where: Where
+) -> bool:
+    """Do one thing; whether that failed by what it is. What the file or the disk is to blame for, is raised."""
+    try:
+        apply(connection, where)
+    except REFUSED:
+        return True
+    except sqlite3.Error:
+        raise
+    except Exception as error:  # noqa: BLE001 - it must not keep the others from being written
+        log.warning("something could not be written to the ledger: %s", type_and_place(error))
+        return True
+    return False
 
 
 def _reservation_row(session: str, one: Reservation) -> tuple[object, ...]:

@@ -30,7 +30,7 @@ class Taken:
 
     items: list[Item]
     through: int
-    """The number of the last record or settlement among it."""
+    """The number of the last record among it."""
     folded: Sums | None
     """Sums of records that were too many."""
     dropped: int
@@ -66,12 +66,9 @@ class Inbox:
             self.signal.set()
         return number
 
-    def put(self, item: Item, *, numbered: bool = False) -> int:
-        """Hand over anything else; returns the last number given."""
+    def put(self, item: Item) -> None:
+        """Hand over anything else."""
         with self._lock:
-            if numbered:
-                self._number += 1
-            number = self._number
             items = self._items
             first = not items
             if len(items) < MOST:
@@ -80,7 +77,6 @@ class Inbox:
                 self._dropped += 1
         if first:
             self.signal.set()
-        return number
 
     def take(self) -> Taken:
         """Take all there is; for the writer."""

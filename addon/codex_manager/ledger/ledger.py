@@ -11,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final, Self
 
+from codex_manager.core.pricing import Cost
 from codex_manager.core.record import Record, Reservation
 from codex_manager.core.snapshot import Snapshot
 from codex_manager.core.usage import Usage
@@ -95,12 +96,12 @@ class Ledger:
     record: Callable[[Record], int]
     """A request is over. Returns its number."""
 
-    def settle_object(self, object_id: str, usage: Usage | None, cost: Decimal, *, priced: bool = True) -> int:
+    def settle_object(self, object_id: str, usage: Usage, cost: Cost) -> None:
         """The real figures of what was recorded as `open` with this object id; the first time counts, others change nothing.
 
-        Returns a number as `record` does. What they change shows in the totals from there on, in the windows of the record.
+        What they change shows in the totals after the next batch, in the windows of the record.
         """
-        return self._inbox.put(Settlement(self._clock(), object_id, usage, cost, priced), numbered=True)
+        self._inbox.put(Settlement(self._clock(), object_id, usage, cost))
 
     # What else is kept -----------------------------------------------------------------------------------------------
 

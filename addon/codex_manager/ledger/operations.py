@@ -12,11 +12,12 @@ from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any, Final, Literal, Protocol
 
+from codex_manager.core.pricing import Cost
 from codex_manager.core.record import Record
 from codex_manager.core.snapshot import Snapshot
 from codex_manager.core.usage import Usage
 from codex_manager.ledger.calendar import Calendar
-from codex_manager.ledger.rows import COLUMNS, clean, from_nano, json_of, more_of, record_of, to_nano, within
+from codex_manager.ledger.rows import COLUMNS, Scribe, clean, from_nano, json_of, record_of, to_nano, within
 from codex_manager.ledger.sums import Sums
 from codex_manager.ledger.totals import Holder
 
@@ -45,9 +46,8 @@ class Settlement:
 
     time: float
     object_id: str
-    usage: Usage | None
-    cost: Decimal
-    priced: bool = True
+    usage: Usage
+    cost: Cost
 
     def apply(self, connection: sqlite3.Connection, sums: Sums) -> bool:
         """Put them in the estimate's place and what changes into the sums; False when there is none that is open."""
@@ -56,20 +56,15 @@ class Settlement:
         if found is None:
             return False
         record: Record = record_of(found[1:])
-        usage, nano = None if self.usage is None else within(self.usage), to_nano(self.cost)
-        sums.settle(record, usage, nano, old_nano=to_nano(record.cost), priced=self.priced)
+        usage, nano, priced = within(self.usage), to_nano(self.cost.usd), self.cost.known
+        sums.settle(record, usage, nano, old_nano=to_nano(record.cost), priced=priced)
         connection.execute("UPDATE object SET settled = ? WHERE id = ?", (self.time, object_id))
+        used = (usage.input, usage.cached, usage.cache_write, usage.output, usage.reasoning, Scribe().more(usage))
         connection.execute(
             "UPDATE request SET open = 0, estimated = ?, priced = ?, nano = ?, input = ?, cached = ?, cache_write = ?,"
             " output = ?, reasoning = ?, more = ? WHERE number = ?",
-            (
-                usage is not None and usage.estimated, self.priced, nano,
-                *((None,) * 6 if usage is None else (
-                    usage.input, usage.cached, usage.cache_write, usage.output, usage.reasoning, more_of(usage),
-                )),
-                found[0],
-            ),
-        )  # fmt: skip
+            (usage.estimated, priced, nano, *used, found[0]),
+        )
         return True
 
 

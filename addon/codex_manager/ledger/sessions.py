@@ -15,7 +15,7 @@ from codex_manager.core.record import Record, Reservation
 from codex_manager.ledger.batch import Batch
 from codex_manager.ledger.calendar import Calendar
 from codex_manager.ledger.lock import Lock, take
-from codex_manager.ledger.rows import from_nano
+from codex_manager.ledger.rows import Scribe, from_nano
 from codex_manager.ledger.sums import Names
 
 
@@ -92,7 +92,7 @@ def recover(connection: sqlite3.Connection, ledger: Path, calendar: Calendar, na
     ]
     booked = nano = 0
     for session in dead:
-        batch = Batch(calendar, names)
+        batch = Batch(calendar, names, Scribe())
         count = amount = 0
         for row in connection.execute(
             "SELECT id, time, account_id, account, client, endpoint, model, nano FROM reservation WHERE session = ?",

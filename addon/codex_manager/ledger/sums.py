@@ -83,17 +83,15 @@ class Sums:
             line[14] += 1
         line[15] += duration_ms
 
-    def settle(self, record: Record, usage: Usage | None, nano: int, *, old_nano: int, priced: bool) -> None:
+    def settle(self, record: Record, usage: Usage, nano: int, *, old_nano: int, priced: bool) -> None:
         """Put real figures in the place of a record's estimate, in the windows of the record."""
         line = self._line(record)
         if record.usage is not None:
             _use(line, record.usage, -1)
-        if usage is not None:
-            _use(line, usage, 1)
+        _use(line, usage, 1)
         line[11] += nano - old_nano
-        if record.estimated:
-            line[12] -= 1
-            line[13] -= old_nano
+        line[12] += usage.estimated - record.estimated
+        line[13] += usage.estimated * nano - record.estimated * old_nano
         line[14] += (not priced) - (not record.priced)
 
     def _line(self, record: Record) -> Line:

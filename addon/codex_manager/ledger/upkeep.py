@@ -66,14 +66,14 @@ def set_zone(connection: sqlite3.Connection, calendar: Calendar) -> bool:
     names = "account_id, client, model, endpoint"
     for span in ("day", "month"):
         connection.execute(
-            f"INSERT INTO rollup (span, start, {names}, {','.join(MEASURES)})"
+            f"INSERT INTO rollup (span, start, {names}, {','.join(MEASURES)})"  # noqa: S608 - our own names
             f" SELECT '{span}', turn.{span}, {names}, {','.join(f'sum({name})' for name in MEASURES)}"
-            f" FROM rollup JOIN turn ON turn.hour = start WHERE span = 'hour' GROUP BY turn.{span}, {names}"  # noqa: S608 - our own names
+            f" FROM rollup JOIN turn ON turn.hour = start WHERE span = 'hour' GROUP BY turn.{span}, {names}"
         )
         for holder, column in (("account", "account_id"), ("client", "client")):
             connection.execute(
-                f"INSERT INTO spent (span, start, holder, key, nano) SELECT span, start, '{holder}', {column}, sum(nano)"
-                f" FROM rollup WHERE span = '{span}' AND {column} != '' GROUP BY start, {column}"  # noqa: S608 - our own names
+                f"INSERT INTO spent (span, start, holder, key, nano) SELECT span, start, '{holder}', {column}, sum(nano)"  # noqa: S608 - our own names
+                f" FROM rollup WHERE span = '{span}' AND {column} != '' GROUP BY start, {column}"
             )
     connection.execute("DROP TABLE turn")
     for time, span, holder, key, nano in connection.execute(

@@ -26,7 +26,7 @@ from codex_manager.ledger.database import Database, move_aside
 from codex_manager.ledger.errors import LedgerDamagedError, LedgerError, mapped_errors
 from codex_manager.ledger.inbox import Inbox
 from codex_manager.ledger.queries import Domain, domains_in, snapshots_in
-from codex_manager.ledger.rows import from_nano
+from codex_manager.ledger.rows import Scribe, from_nano
 from codex_manager.ledger.sessions import Recovered, Session, interrupted, recover
 from codex_manager.ledger.sums import Names
 from codex_manager.ledger.totals import Nanos, Totals, read, totals_of
@@ -107,7 +107,8 @@ class Writer:
         self._database = Database(path)
         self._session: Session | None = None
         self._names = Names()
-        self._batch = Batch(calendar, self._names)
+        self._scribe = Scribe()
+        self._batch = Batch(calendar, self._names, self._scribe)
         self._open: dict[str, Reservation] = {}
         self._labels: dict[str, str] = {}
         self._windows: Windows = calendar.at(clock())
@@ -206,11 +207,12 @@ class Writer:
         return bool(taken.items or taken.dropped)
 
     def _let_go(self, record: Record) -> None:
-        """Of the reservations of its attempts: they have its id, with something behind it if they are not the first."""
+        """Of the reservations of its attempts: they have its id, with `-` and a number behind it if they are not the first."""
         if self._open.pop(record.id, None) is not None:
             self._batch.release(record.id)
         if len(record.attempts) > 1 and self._open:
-            for one in [one for one in self._open if one.startswith(record.id) and not one[len(record.id)].isalnum()]:
+            start = f"{record.id}-"
+            for one in [one for one in self._open if one.startswith(start)]:
                 del self._open[one]
                 self._batch.release(one)
 
@@ -258,7 +260,7 @@ class Writer:
         self._kept, self._dropped, self._last_written = self._through, dropped, now
         self._written += len(batch.rows)
         self._labels.update(batch.labels)
-        self._batch = Batch(self._calendar, self._names)
+        self._batch = Batch(self._calendar, self._names, self._scribe)
         self._publish()
 
     def _look(self) -> None:
