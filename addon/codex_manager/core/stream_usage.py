@@ -138,13 +138,13 @@ class UsageRemover:
 
 def _without_usage(event: bytes) -> bytes:
     """An event without what `inject` caused in it; as it is where it has none of it."""
-    at = event.rfind(b'"usage"')
-    if at < 0:
+    at = event.find(b'"usage"')
+    if at < 0 or len(event) > LONGEST_EVENT:
         return event
     null = _NULL.match(event, at)
-    if null is not None:
+    if null is not None and event.startswith(b"data:"):
         before = event[:at].rstrip(b" \t")
-        if before.endswith(b","):
+        if before.endswith(b",") and event.find(b'"usage"', null.end()) < 0:
             return before[:-1] + event[null.end() :]
     return _taken_apart(event)
 

@@ -100,6 +100,9 @@ def _by_id(resource: str, *, is_read: bool) -> tuple[Kind | None, bool]:
     else:
         return None, False
     kind, verbs = shown
-    if not rest or (len(rest) == 1 and rest[0] in verbs and not is_read):
-        return kind, True
-    return None, False
+    if rest:
+        is_shown = len(rest) == 1 and rest[0] in verbs and not is_read
+    else:
+        # Runs are changed by POST to their own path; elsewhere, what follows there is no id (`responses/input_tokens`).
+        is_shown = is_read or first in {"threads", "evals"}
+    return (kind, True) if is_shown else (None, False)
