@@ -31,15 +31,13 @@ from codex_manager_cli.usage_limits import (
     standing_table,
 )
 from codex_manager_cli.usage_names import FilterError, Filters, account_ids, client_named, display_names
-from codex_manager_cli.usage_report import STRETCHES
+from codex_manager_cli.usage_report import OPEN_END, STRETCHES
 from codex_manager_cli.usage_view import Line, as_data, as_table, dollars, number
 
 
 __all__ = ["Report"]
 
 BARS_AT_MOST = 60
-OPEN_END = 1 << 50
-"""Unix seconds; beyond all records."""
 
 
 class Report:

@@ -20,11 +20,13 @@ from codex_manager_cli.usage_names import NOBODY, Filters
 from codex_manager_cli.usage_view import Line
 
 
-__all__ = ["STRETCHES", "Grouping", "Outlook", "comparisons", "lines", "outlook", "standings", "stretches"]
+__all__ = ["OPEN_END", "STRETCHES", "Grouping", "Outlook", "comparisons", "lines", "outlook", "standings", "stretches"]
 
 type Grouping = Literal["account", "model", "client", "endpoint", "hour", "day", "month"]
 
 STRETCHES: Final = ("hour", "day", "month")
+OPEN_END: Final = 1 << 50
+"""Unix seconds; the end of a period without one. The ledger answers those from its coarsest sums."""
 LOOKS: Final[Mapping[str, str]] = {"hour": "%Y-%m-%d %H:%M", "day": "%Y-%m-%d", "month": "%Y-%m"}
 
 
@@ -56,7 +58,7 @@ def stretches(by: str, lines: Sequence[Line], when: Period, now: datetime, most:
                 start = month_of(last, later=-i)
         if start.timestamp() < first and found:
             break
-        found.append(known.get(start.timestamp()) or Line(name=start.strftime(LOOKS[by]), key=start.isoformat()))
+        found.append(known.get(start.timestamp()) or Line(name=_stretch(by, start), key=start.isoformat()))
     return found[::-1]
 
 
@@ -137,9 +139,9 @@ def outlook(reader: Reader, filters: Filters, now: datetime) -> Outlook:
     """The forecast for what the filters pick."""
     seconds = now.timestamp()
     begin, end = month_of(now).timestamp(), month_of(now, later=1)
-    month = _sum(reader, Period(begin, seconds + 1), filters)
-    week = _sum(reader, Period(seconds - WEEK, seconds + 1), filters)
-    older = reader.usage(until=seconds - WEEK)
+    month = _sum(reader, Period(begin, OPEN_END), filters)
+    week = _sum(reader, Period(seconds - WEEK, OPEN_END), filters)
+    older = reader.usage(until=day_of(now, later=-7).timestamp())  # a whole day: its sums are few
     first = None if older else next(iter(reader.usage("hour", since=seconds - WEEK)), None)
     age = seconds - int(first.key[0]) if first else WEEK
     return Outlook(month, forecast(month, week, age_s=age, left_s=end.timestamp() - seconds), end)
@@ -149,7 +151,8 @@ def _picked(reader: Reader, by: str, when: Period, filters: Filters) -> Iterator
     """Sums by what is asked for and by what the filters look at."""
     looked_at = {"account": filters.accounts, "client": filters.client, "model": filters.model}
     wanted = [by, *(each for each, value in looked_at.items() if value is not None and each != by)]
-    for row in reader.usage(wanted, since=when.since, until=when.until):  # type: ignore[arg-type]  # words of `By`
+    until = None if when.until >= OPEN_END else when.until
+    for row in reader.usage(wanted, since=when.since, until=until):  # type: ignore[arg-type]  # words of `By`
         parts = dict(zip(wanted, row.key, strict=True))
         if filters.take(**{name: str(parts.get(name, "")) for name in looked_at}):
             yield row.key[0], _line(row)
@@ -165,11 +168,17 @@ def _line(row: UsageRow) -> Line:
 def _named(by: str, key: str | int, line: Line, names: Mapping[str, str], zone: tzinfo) -> Line:
     if by in STRETCHES:
         start = datetime.fromtimestamp(int(key), zone)
-        return replace(line, name=start.strftime(LOOKS[by]), key=start.isoformat())
+        return replace(line, name=_stretch(by, start), key=start.isoformat())
     text = str(key)
     if by == "account":
         return replace(line, name=names.get(text, text) or NOBODY, key=text or None)
     return replace(line, name=text or NOBODY, key=None)
+
+
+def _stretch(by: str, start: datetime) -> str:
+    """An hour that the wall's clock shows twice says in which of both it is."""
+    twice = by == "hour" and start.replace(fold=0).utcoffset() != start.replace(fold=1).utcoffset()
+    return start.strftime(LOOKS[by]) + (f" {start.tzname()}" if twice else "")
 
 
 def _hard(reader: Reader, name: str, account_id: str, said: Snapshot, limit: Decimal, now: datetime) -> Standing:

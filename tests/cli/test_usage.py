@@ -117,6 +117,24 @@ def test_days_are_those_of_the_users_zone_and_the_chart_has_those_without_reques
     assert run("usage", "--by", "day", "--since", "3d").out.count("█") == 0  # no terminal, no chart
 
 
+def test_the_hour_that_comes_twice_has_two_lines(isolated_home):
+    from zoneinfo import ZoneInfo
+
+    zone = ZoneInfo("Europe/Berlin")
+    first = dt.datetime(2025, 10, 26, 2, 10, tzinfo=zone)
+    times = [first.timestamp() + 3600 * i for i in range(3)]
+    written(*(record(i, "1", time=each) for i, each in enumerate(times)), zone=zone)
+    report = run("usage", "--by", "hour", "--since", "2025-10-26", "--until", "2025-10-26", "--chart")
+    drawn = report.out.split("\n\n")[1].splitlines()
+    assert [line.split("  ")[0] for line in drawn[:3]] == [
+        "2025-10-26 02:00 CEST", "2025-10-26 02:00 CET", "2025-10-26 03:00",
+    ]  # fmt: skip
+    assert (
+        run("usage", "--by", "day", "--since", "2025-10-26", "--until", "2025-10-26", "--json").json["total"]["usd"]
+        == 3
+    )
+
+
 def test_nothing_recorded_is_said_and_no_failure(isolated_home):
     outcome = run("usage")
     assert (outcome.status, outcome.out) == (0, "")
