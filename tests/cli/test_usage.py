@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from tests.cli.console import run, the_vault
+from tests.cli.console import run, terminal, the_vault
 
 from codex_manager.config.paths import Paths
 from codex_manager.core.record import Record, Reservation
@@ -115,6 +115,11 @@ def test_days_are_those_of_the_users_zone_and_the_chart_has_those_without_reques
     by_hour = run("usage", "--by", "hour", "--since", "today", "--json").json["lines"]
     assert [line["usd"] for line in by_hour] == [1.0]
     assert run("usage", "--by", "day", "--since", "3d").out.count("█") == 0  # no terminal, no chart
+
+
+def test_a_terminal_gets_a_chart_unless_told_otherwise(used):
+    assert "█" in terminal("usage", "--by", "day", answers={}).out
+    assert "█" in run("usage", "--by", "model", "--chart").out
 
 
 def test_the_hour_that_comes_twice_has_two_lines(isolated_home):
