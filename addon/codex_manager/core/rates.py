@@ -8,6 +8,8 @@ Law: total and never negative. A figure that makes no sense counts as nothing, a
 it stands, and what is left of a billionth of a dollar is rounded up, so that usage is never free by rounding.
 """
 
+import math
+
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
@@ -146,7 +148,7 @@ def scaled(rates: Rates, factor: Decimal) -> Rates:
     """The same at another service tier; calls of tools cost the same in all of them."""
 
     def times(price: int) -> int:
-        return -int(-(price * factor) // 1)
+        return math.ceil(price * factor)
 
     def tokens(of: TokenRates) -> TokenRates:
         return TokenRates(**{kind: times(getattr(of, kind)) for kind in _TOKEN_KINDS})

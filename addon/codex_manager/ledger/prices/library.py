@@ -80,9 +80,9 @@ class Library:
         """The youngest of its days."""
 
     def find(self, name: str) -> Listed | None:
-        """The model that a name of the API means."""
+        """The model that a name of the API means, or that the list itself calls so."""
         model = self._provider.find_model(name)
-        return None if model is None else self._listed[model.id]
+        return self._listed.get(name) if model is None else self._listed[model.id]
 
     def all(self) -> list[Listed]:
         """All of them, by name."""
@@ -96,7 +96,7 @@ class Library:
 
 def pico(usd: Decimal, per: int = 1) -> int:
     """Picodollars for one of what costs so many dollars per so many; what cannot be held exactly is rounded up."""
-    return -int(-(usd * PICO / per) // 1)
+    return math.ceil(usd * PICO / per)
 
 
 def _day_of(model: Any) -> str:

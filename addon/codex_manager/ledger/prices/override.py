@@ -56,6 +56,8 @@ def overridden(rates: Rates, override: PriceOverride, factor: Decimal, *, listed
         call |= dict.fromkeys(("web_search", "web_search_preview"), pico(override.web_search, 1000))
     if override.file_search is not None:
         call["file_search"] = pico(override.file_search, 1000)
+    if not listed and complete(override):  # says all there is to be known, so that the family says nothing more
+        rates = Rates(session=rates.session)
     return Rates(
         tokens=replace(rates.tokens or TokenRates(), **own) if own else rates.tokens,
         longer=tuple((above, replace(tokens, **own)) for above, tokens in rates.longer),

@@ -105,8 +105,8 @@ OWN: Final[Mapping[str, Own]] = {
 }  # fmt: skip
 """By name, without the day of a snapshot."""
 
-FINE_TUNED_FACTOR: Final = Decimal(4)
-"""Times its base model's price, for fine-tuned models without one: of those that have one, `o4-mini` is dearest, 3.64 times."""
+FINE_TUNED_FACTOR: Final = Decimal(6)
+"""Times its base model's price, for fine-tuned models without one; the most that one has, `davinci-002`. `o4-mini` has 3.64."""
 
 TOOLS_SOURCE: Final = _PRICING
 TOOLS_DATE: Final = "2025-12-16"

@@ -97,6 +97,12 @@ class Prices:
         """What a model costs at a service tier."""
         return self._answer(model, None, tier)
 
+    def tiers(self, model: str) -> tuple[str, ...]:
+        """The service tiers, the default one first, that the list has prices of its own for."""
+        listed = self.library.find(normal(model)) or self.library.find(undated(normal(model)))
+        more = () if listed is None else tuple(tier for tier in TIERS if tier != "default" and listed.has_tier(tier))
+        return ("default", *more)
+
     def names(self) -> list[str]:
         """All models that have a price."""
         return sorted({*(listed.name for listed in self.library.all()), *OWN, *self._own_prices})
