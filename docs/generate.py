@@ -21,7 +21,7 @@ import click  # noqa: E402 - these come after the path that is set above
 
 from error_meanings import MEANINGS  # noqa: E402
 
-from codex_manager.config.catalogue import SECTIONS, SETTINGS, Setting  # noqa: E402
+from codex_manager.config.catalogue import PRICE_FIELDS, PRICES, SECTIONS, SETTINGS, Setting  # noqa: E402
 from codex_manager.config.splice import as_yaml  # noqa: E402
 from codex_manager.config.template import template  # noqa: E402
 from codex_manager.core import openai_error  # noqa: E402
@@ -46,6 +46,20 @@ is not taken over: the proxy says what is wrong, in one sentence with file, line
 The value of an environment variable is written as in YAML (`true`, `250`, `[one, two]`); an empty one counts as not set, and
 one that names no setting is an error. YAML anchors and aliases are not accepted. An IPv6 address needs quotes in YAML:
 `bind_addr: "[::1]:8080"`.
+"""
+PRICES_INTRODUCTION = """\
+The keys of this section are names of models, as requests say them:
+
+    prices:
+      gpt-5: {input: 1.25, cached_input: 0.125, output: 10}
+      "ft:gpt-4.1-mini-2025-04-14:acme::B1x": {input: 0.8, output: 3.2}
+
+    codex-manager config set prices.gpt-5 '{input: 1.25, cached_input: 0.125, output: 10}'
+    codex-manager config unset prices.gpt-5
+
+Prices of `gpt-5` count for its snapshots (`gpt-5-2025-08-07`), too. They take effect at once, and there are no environment
+variables for them. What a model costs without them, and which of them are missing, says `codex-manager prices MODEL`; how
+prices are found is told in [money](money.md#prices).
 """
 REFUSED = """\
 - listening where other machines can reach it while `proxy.api_key` is a default one;
@@ -152,6 +166,9 @@ def configuration_page() -> str:
     ]
     for section, about in SECTIONS.items():
         parts += [f"## {section}\n", f"{about}\n"]
+        if section == PRICES:
+            parts += [PRICES_INTRODUCTION, _table(("price", "US dollars for"), _price_rows())]
+            continue
         rows = [_setting_row(setting) for setting in SETTINGS.values() if setting.section == section]
         parts.append(_table(("key", "default", "unit", "takes effect", "meaning", "environment variable"), rows))
     parts += [
@@ -162,6 +179,10 @@ def configuration_page() -> str:
         f"```yaml\n{template().rstrip()}\n```\n",
     ]
     return "\n".join(parts)
+
+
+def _price_rows() -> list[tuple[str, ...]]:
+    return [(f"`{name}`", meaning) for name, meaning in PRICE_FIELDS.items()]
 
 
 def _setting_row(setting: Setting) -> tuple[str, ...]:

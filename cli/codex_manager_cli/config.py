@@ -6,6 +6,7 @@ key that is not one of the well-known defaults is printed as its last four chara
 
 import os
 import re
+import shlex
 import sys
 
 from pathlib import Path
@@ -38,7 +39,7 @@ def config() -> None:
 def show(*, origin: bool, as_json: bool) -> None:
     """Print all settings as they are in force."""
     from codex_manager.config import load
-    from codex_manager.config.catalogue import SETTINGS, plain_values
+    from codex_manager.config.catalogue import plain_values, setting_at
     from codex_manager.config.splice import as_yaml
 
     paths = Paths.locate()
@@ -51,11 +52,13 @@ def show(*, origin: bool, as_json: bool) -> None:
         })  # fmt: skip
         return
     section = None
-    for key, setting in SETTINGS.items():
+    for key, value in values.items():
+        setting = setting_at(key)
+        assert setting is not None
         if setting.section != section:
             section = setting.section
             click.echo(f"{section}:")
-        line = f"  {setting.name}: {as_yaml(values[key])}"
+        line = f"  {as_yaml(setting.name)}: {as_yaml(value)}"
         source = (
             f"{loaded.origins[key]} {setting.variable}" if loaded.origins[key] == "environment" else loaded.origins[key]
         )
@@ -75,7 +78,13 @@ def get(key: str, *, reveal: bool, as_json: bool) -> None:
 
     setting = edit.setting_named(key)
     loaded = load.read(Paths.locate())
-    value = plain_values(loaded.config)[key]
+    values = plain_values(loaded.config)
+    if key not in values:
+        fail(
+            f"{setting.name} has no price of your own",
+            hint=f"what it costs: codex-manager prices {shlex.quote(setting.name)}",
+        )
+    value = values[key]
     if isinstance(value, Secret) and reveal:
         value = value.reveal()
     elif not reveal:
@@ -119,7 +128,7 @@ def unset(key: str) -> None:
         say(f"{key} is not set: there is no {paths.config_file}")
         return
     loaded = edit.unset(paths, key)
-    _changed(key, loaded.origins[key], f"{key} is at its default")
+    _changed(key, loaded.origins.get(key, "default"), f"{key} is at its default")
 
 
 @config.command()
@@ -231,10 +240,10 @@ def reset(*, yes: bool) -> None:
 
 
 def _changed(key: str, origin: str, sentence: str) -> None:
-    from codex_manager.config.catalogue import SETTINGS
+    from codex_manager.config.edit import setting_named
 
     say(sentence)
-    setting = SETTINGS[key]
+    setting = setting_named(key)
     if origin == "environment":
         warn(f"{setting.variable} is set in this environment and goes before the file")
     if not setting.hot:

@@ -1,7 +1,7 @@
 import pydantic
 import pytest
 
-from codex_manager.config.catalogue import SECTIONS, SETTINGS, alternatives, plain_values
+from codex_manager.config.catalogue import PRICE_FIELDS, PRICES, SECTIONS, SETTINGS, alternatives, plain_values
 from codex_manager.config.schema import DEFAULT_LOCAL_KEYS, Config
 from codex_manager.core.secret import Secret
 from codex_manager.engine.settings import EngineSettings
@@ -54,7 +54,8 @@ def test_a_configuration_never_changes():
 
 
 def test_every_setting_explains_itself():
-    assert {setting.section for setting in SETTINGS.values()} == set(SECTIONS)
+    assert {setting.section for setting in SETTINGS.values()} | {PRICES} == set(SECTIONS)
+    assert all(meaning.endswith(".") for meaning in PRICE_FIELDS.values())
     for setting in SETTINGS.values():
         assert setting.description.endswith("."), setting.key
         if setting.kind in {"number", "whole number"}:

@@ -16,13 +16,28 @@ import annotated_types
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from codex_manager.config.prices import EXAMPLE, ModelPrices, PricesSection
 from codex_manager.config.schema import Config
 from codex_manager.core.secret import Secret
 
 
-__all__ = ["SECTIONS", "SETTINGS", "VARIABLE_PREFIX", "Setting", "alternatives", "closest", "plain_values"]
+__all__ = [
+    "PRICES",
+    "PRICE_FIELDS",
+    "SECTIONS",
+    "SETTINGS",
+    "VARIABLE_PREFIX",
+    "Setting",
+    "alternatives",
+    "closest",
+    "plain_values",
+    "price_setting",
+    "setting_at",
+]
 
 VARIABLE_PREFIX = "CODEX_MANAGER__"
+PRICES = "prices"
+"""The section whose keys are names of models."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +46,7 @@ class Setting:
 
     section: str
     name: str
-    kind: Literal["text", "whole number", "number", "true or false", "choice", "list"]
+    kind: Literal["text", "whole number", "number", "true or false", "choice", "list", "prices"]
     default: Any
     description: str
     unit: str
@@ -63,6 +78,7 @@ class Setting:
         return {
             "text": "must be text; put it in quotes",
             "list": "must be a list, such as [one, two]",
+            "prices": f"must be prices, such as {EXAMPLE}",
             "true or false": "must be true or false",
         }.get(self.kind, f"must be a {self.kind}")
 
@@ -107,9 +123,34 @@ SECTIONS: dict[str, str] = {name: (model.__doc__ or "").strip() for name, model 
 SETTINGS: dict[str, Setting] = {
     setting.key: setting
     for section, model in _sections().items()
+    if model is not PricesSection
     for setting in (_setting(section, name, field) for name, field in model.model_fields.items())
 }
-"""All settings by dotted key, in order."""
+"""All settings by dotted key, in order; but for prices, which any model may have."""
+
+PRICE_FIELDS: dict[str, str] = {name: field.description or "" for name, field in ModelPrices.model_fields.items()}
+"""What may be priced of a model, with the sentence that explains each."""
+
+
+def setting_at(key: str) -> Setting | None:
+    """The setting with this dotted key; under `prices.`, that of any model."""
+    section, _, name = key.partition(".")
+    return price_setting(name) if section == PRICES and name else SETTINGS.get(key)
+
+
+def price_setting(model: str) -> Setting:
+    """The prices of one model."""
+    return Setting(
+        section=PRICES,
+        name=model,
+        kind="prices",
+        default=None,
+        description="Prices of your own.",
+        unit="US dollars",
+        hot=True,
+        nullable=False,
+        secret=False,
+    )
 
 
 def closest(word: str, words: Iterable[str]) -> str | None:
@@ -127,6 +168,7 @@ def alternatives(key: str) -> str | None:
 
 
 def plain_values(config: Config) -> dict[str, Any]:
-    """Every value by dotted key; the key stays a `Secret`, lists are lists."""
+    """Every value by dotted key; the key stays a `Secret`, lists are lists, prices of a model are a dict."""
     values = {key: getattr(getattr(config, setting.section), setting.name) for key, setting in SETTINGS.items()}
-    return {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+    return plain | {f"{PRICES}.{model}": prices for model, prices in config.prices.plain().items()}

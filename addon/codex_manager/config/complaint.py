@@ -8,7 +8,16 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
-from codex_manager.config.catalogue import SECTIONS, SETTINGS, alternatives, closest
+from codex_manager.config.catalogue import (
+    PRICE_FIELDS,
+    PRICES,
+    SECTIONS,
+    SETTINGS,
+    alternatives,
+    closest,
+    price_setting,
+)
+from codex_manager.config.prices import HIGHEST_USD
 
 
 __all__ = ["key_of", "sentence", "shown"]
@@ -25,6 +34,8 @@ def sentence(error: ErrorDetails) -> str:
     """What is wrong, starting with the setting's name; the reader knows the file and line already."""
     path = key_of(error)
     key = ".".join(path)
+    if path[0] == PRICES and len(path) > 1:
+        return _of_prices(error)
     if error["type"] == "extra_forbidden":
         return _unknown(path)
     setting = SETTINGS.get(key)
@@ -57,6 +68,24 @@ def shown(key: str, value: Any) -> str:
 def looks_secret(text: str) -> bool:
     """Keys of OpenAI start with sk-; anything long without a space may be one, too."""
     return "sk-" in text.lower() or any(len(word) > 24 for word in text.split())
+
+
+def _of_prices(error: ErrorDetails) -> str:
+    """What is wrong with `prices.MODEL`, or with one price below it."""
+    model, *below = (str(part) for part in error["loc"][1:])
+    named = len(model) <= 100 and model.isprintable() and "sk-" not in model.lower()
+    key = f"{PRICES}.{model}" if named else f"a model of {PRICES}"
+    if error["type"] == "value_error":
+        return f"{key} {error['ctx']['error']}"
+    if not below:
+        return f"{key} {price_setting(model).demand()}{shown(key, error['input'])}"
+    if below[0] not in PRICE_FIELDS:
+        near = closest(below[0], PRICE_FIELDS)
+        return f"{key} has a price of something unknown; " + (
+            f"did you mean {near}?" if near else f"there are {', '.join(PRICE_FIELDS)}"
+        )
+    demand = f"must be a number of US dollars from 0 to {HIGHEST_USD}"
+    return f"{key}: {below[0]} {demand}{shown(key, error['input'])}"
 
 
 def _unknown(path: tuple[str, ...]) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from codex_manager.config import document, storage
-from codex_manager.config.catalogue import SETTINGS, Setting, alternatives
+from codex_manager.config.catalogue import Setting, alternatives, setting_at
 from codex_manager.config.environment import value_from_text
 from codex_manager.config.errors import ConfigError
 from codex_manager.config.load import Loaded, judge
@@ -28,7 +28,7 @@ def setting_named(key: str) -> Setting:
     Raises:
         ConfigError: there is none; the hint names the one probably meant.
     """
-    setting = SETTINGS.get(key)
+    setting = setting_at(key)
     if setting is None:
         near = alternatives(key)
         shown = key if len(key) <= 60 and key.isprintable() and "sk-" not in key else "of this name"
@@ -149,7 +149,7 @@ def _change(
         changed = change(fresh if text is None else text)
         source = document.parse(changed, name)
         for key in touched:
-            source.lines[tuple(key.split("."))] = 0  # its line is not in the file that the user can look at
+            source.lines[tuple(key.split(".", 1))] = 0  # its line is not in the file that the user can look at
         judge(source, {}, together=False)  # an override must not hide a bad value of the file
         loaded = judge(source, environ)
         if changed != text:

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 from pydantic import ValidationError
 
 from codex_manager.config import document, environment
-from codex_manager.config.catalogue import SETTINGS
+from codex_manager.config.catalogue import PRICES, SETTINGS
 from codex_manager.config.checks import conflicts
 from codex_manager.config.complaint import key_of, sentence
 from codex_manager.config.document import Document
@@ -74,7 +74,7 @@ def judge(
     origins: dict[str, Origin] = {
         key: "file" if (setting.section, setting.name) in source.lines else "default"
         for key, setting in SETTINGS.items()
-    }
+    } | {".".join(path): "file" for path in source.lines if path[0] == PRICES and len(path) > 1}
     given: list[tuple[Origin, Mapping[str, Any]]] = [
         ("environment", from_environment),
         ("command line", {key: value for key, (_, value) in options.items()}),

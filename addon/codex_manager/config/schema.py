@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator
 
 from codex_manager.config import address
+from codex_manager.config.prices import PricesSection
 from codex_manager.core.secret import Secret
 
 
@@ -26,6 +27,7 @@ __all__ = [
     "MeteringSection",
     "MetricsSection",
     "PollingSection",
+    "PricesSection",
     "ProxySection",
     "RoutingSection",
     "UiSection",
@@ -317,6 +319,7 @@ class Config(_Section):
     forward: ForwardSection = ForwardSection()
     routing: RoutingSection = RoutingSection()
     metering: MeteringSection = MeteringSection()
+    prices: PricesSection = PricesSection()
     polling: PollingSection = PollingSection()
     metrics: MetricsSection = MetricsSection()
     upstream: UpstreamSection = UpstreamSection()

@@ -8,8 +8,10 @@ edit by hand. Knows sections and keys, not what they mean.
 """
 
 import json
+import math
 import re
 
+from decimal import Decimal
 from typing import Any
 
 import yaml
@@ -55,6 +57,10 @@ def as_yaml(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, list | tuple):
         return f"[{', '.join(as_yaml(item) for item in value)}]"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{as_yaml(key)}: {as_yaml(item)}' for key, item in value.items())}}}"
+    if isinstance(value, float):  # YAML takes 1e-05 for a word
+        return format(Decimal(str(value)), "f") if math.isfinite(value) else str(value)
     if isinstance(value, str):
         plain = _PLAIN.fullmatch(value) and not value.endswith(":") and yaml.safe_load(value) == value
         return value if plain else json.dumps(value, ensure_ascii=not value.isprintable())
@@ -85,18 +91,19 @@ def _checked(text: str, name: str, wanted: dict[str, Any]) -> str:
 def _put(text: str, section: str, key: str, value: str) -> str:
     root = _root(text)
     newline = "\r\n" if "\r\n" in text else "\n"
+    entry = f"{as_yaml(key)}: {value}"  # names of models may need quotes
     pair = _pair(root, section)
     if pair is None:
         if root is not None and root.flow_style:
-            return _into_flow(text, root, f"{section}: {{{key}: {value}}}")
+            return _into_flow(text, root, f"{section}: {{{entry}}}")
         start = text if not text or text.endswith("\n") else text + newline
-        return f"{start}{section}:{newline}  {key}: {value}{newline}"
+        return f"{start}{section}:{newline}  {entry}{newline}"
     section_key, keys = pair
     if not isinstance(keys, yaml.MappingNode):  # `section:` or `section: null`
         if _index(keys) == _end(keys) and not _root_is_flow(root):
             at = _placeholder(text, section_key, key) or _line_end(text, _end(section_key))
-            return f"{text[:at]}{newline}  {key}: {value}{text[at:]}"
-        return f"{text[: _end(section_key)]}: {{{key}: {value}}}{text[_end(keys) :]}"
+            return f"{text[:at]}{newline}  {entry}{text[at:]}"
+        return f"{text[: _end(section_key)]}: {{{entry}}}{text[_end(keys) :]}"
     if (present := _pair(keys, key)) is not None:
         key_node, value_node = present
         if (
@@ -107,10 +114,10 @@ def _put(text: str, section: str, key: str, value: str) -> str:
             return text[: _index(value_node)] + value + text[_end(value_node) :]
         return f"{text[: _end(key_node)]}: {value}{text[_end(value_node) :]}"
     if keys.flow_style:
-        return _into_flow(text, keys, f"{key}: {value}")
+        return _into_flow(text, keys, entry)
     first, last = keys.value[0][0], keys.value[-1][1]
     at = _placeholder(text, section_key, key) or _line_end(text, max(_end(last), _end(keys.value[-1][0])))
-    return f"{text[:at]}{newline}{' ' * first.start_mark.column}{key}: {value}{text[at:]}"
+    return f"{text[:at]}{newline}{' ' * first.start_mark.column}{entry}{text[at:]}"
 
 
 def _placeholder(text: str, section_key: yaml.Node, key: str) -> int | None:

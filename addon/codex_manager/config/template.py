@@ -2,7 +2,8 @@
 
 import textwrap
 
-from codex_manager.config.catalogue import SECTIONS, SETTINGS
+from codex_manager.config.catalogue import PRICES, SECTIONS, SETTINGS
+from codex_manager.config.prices import EXAMPLE
 from codex_manager.config.splice import as_yaml
 from codex_manager.core.secret import Secret
 
@@ -30,5 +31,10 @@ def template() -> str:
             # the default key is known to everybody; it is no secret
             value = setting.default.reveal() if isinstance(setting.default, Secret) else setting.default
             lines.append(f"  #   {setting.name}: {as_yaml(value)}")
+        if section == PRICES:
+            lines += [
+                "  # US dollars per million tokens; `codex-manager prices` shows what is listed.",
+                f"  #   gpt-5: {EXAMPLE}",
+            ]
         blocks.append("\n".join(lines) + "\n")
     return "\n".join(blocks)
