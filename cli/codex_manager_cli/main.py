@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("codex_manager_cli.run:run", "Run a command that uses the accounts."),
     "env": ("codex_manager_cli.env:env", "Print what leads a shell's programs to the proxy."),
     "certs": ("codex_manager_cli.certs:certs", "The certificate authority for clients of `HTTPS_PROXY`."),
+    "prices": ("codex_manager_cli.prices:prices", "Show what models cost."),
     "usage": ("codex_manager_cli.usage:usage", "What was used and what it cost."),
     "config": ("codex_manager_cli.config:config", "Show and change the configuration."),
     "keys": ("codex_manager_cli.keys:keys", "Local keys that clients send."),
