@@ -168,10 +168,11 @@ class Allowance:
         One whose price is not known (0) is admitted while anything is left. Of several limits that it does not fit in, the
         one that turns last is named.
         """
-        if need <= self.left if need > ZERO else self.left > ZERO:
+        if need <= self.left if need else self.left > ZERO:
             return None
-        if self._found is not None and self._found[0] == need and self._found[1] == offset:
-            return self._found[2]  # a stream of requests against a limit that is reached
+        found = self._found
+        if found is not None and found[1] == offset and found[0] == need:
+            return found[2]  # a stream of requests against a limit that is reached
         short = [
             (purse.span.end, name)
             for name, purse in self.purses.items()
@@ -179,9 +180,9 @@ class Allowance:
         ]
         end, window = max(short)
         purse = self.purses[window]
-        found = Shortage(window, end - offset, end, purse.spent, self.reserved, purse.limit, need)
-        self._found = need, offset, found
-        return found
+        shortage = Shortage(window, end - offset, end, purse.spent, self.reserved, purse.limit, need)
+        self._found = need, offset, shortage
+        return shortage
 
     def hold(self, usd: Decimal) -> None:
         """Set something aside; a negative amount lets it go."""

@@ -51,12 +51,16 @@ class Capacity:
 
     def used(self, now: float) -> float | None:
         """The larger share used of the known dimensions, 0 to 1 and above; None when nothing is known."""
+        # written out for both dimensions: a decision asks this of every account
+        requests, tokens = self._limits
         worst: float | None = None
-        for at, reserved in ((0, self.in_flight), (1, self.reserved_tokens)):
-            if limit := self._limits[at]:
-                left = limit if now >= self._resets[at] else self._remaining[at]
-                share = (limit - left + reserved) / limit
-                worst = share if worst is None or share > worst else worst
+        if requests:
+            left = requests if now >= self._resets[0] else self._remaining[0]
+            worst = (requests - left + self.in_flight) / requests
+        if tokens:
+            left = tokens if now >= self._resets[1] else self._remaining[1]
+            share = (tokens - left + self.reserved_tokens) / tokens
+            worst = share if worst is None or share > worst else worst
         return worst
 
     def lacks_room_until(self, tokens: int, now: float) -> float | None:
@@ -64,10 +68,11 @@ class Capacity:
 
         A full bucket takes any request: the estimate may be too high, and waiting would not help.
         """
-        for at, need, reserved in ((0, 1, self.in_flight), (1, tokens, self.reserved_tokens)):
-            limit, left = self._limits[at], self._remaining[at]
-            if limit and now < self._resets[at] and left < limit and left - reserved < need:
-                return self._resets[at]
+        resets_requests, resets_tokens = self._resets
+        if now < resets_requests and 0 < self._limits[0] > self._remaining[0] < 1 + self.in_flight:
+            return resets_requests
+        if now < resets_tokens and 0 < self._limits[1] > self._remaining[1] < tokens + self.reserved_tokens:
+            return resets_tokens
         return None
 
     def __repr__(self) -> str:

@@ -6,7 +6,7 @@ Plain frozen types that core.decision and core.strategy share; no rule is here.
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from codex_manager.core.account import Account
 from codex_manager.core.allowance import Shortage
@@ -86,9 +86,8 @@ UNWAITED = LASTING | {Obstacle.SPENDING}
 """A limit turns in hours; even when it would in seconds, midnight must not be when everything that piled up is spent."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """The obstacle against one account."""
+class Reason(NamedTuple):
+    """The obstacle against one account. A tuple, because a decision may make one for every account: it costs half."""
 
     account: Account
     obstacle: Obstacle

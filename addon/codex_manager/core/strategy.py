@@ -7,6 +7,8 @@ An account used less than `min_interval_s` ago is passed over while another is a
 delays anything. It does not pull a conversation away from its home: there the prompt cache is worth more.
 """
 
+import math
+
 from collections.abc import Sequence
 
 from codex_manager.core.routing import Candidate, Facts, Policy
@@ -33,7 +35,7 @@ def pick(policy: Policy, pool: Sequence[Candidate], facts: Facts, state: State, 
         pool = [c for c in pool if state.accounts[c.account.id].last_used <= limit] or pool
     if name == "round_robin":
         return min(pool, key=lambda c: _turn(c, state)), name
-    return min(pool, key=lambda c: _utilization(c, facts, state, now)), name
+    return _least_utilized(pool, facts, state, now), name
 
 
 def _turn(candidate: Candidate, state: State) -> tuple[float, float]:
@@ -42,13 +44,22 @@ def _turn(candidate: Candidate, state: State) -> tuple[float, float]:
     return max(standing.turn, state.virtual_time), standing.last_used
 
 
-def _utilization(candidate: Candidate, facts: Facts, state: State, now: float) -> tuple[float, int, float]:
-    """Share used of the tightest known limit, OpenAI's rates and the user's dollars alike; what is unknown counts as free."""
-    account_id = candidate.account.id
-    standing = state.accounts[account_id]
-    scope = state.scopes.get((standing.domain, facts.model))
-    used = (scope.capacity.used(now) if scope is not None else None) or 0.0
-    allowances = state.spending.accounts
-    if allowances and (allowance := allowances.get(account_id)) is not None and allowance.used > used:
-        used = allowance.used
-    return used, standing.in_flight, standing.last_used
+def _least_utilized(pool: Sequence[Candidate], facts: Facts, state: State, now: float) -> Candidate:
+    """The smallest share used of the tightest known limit, OpenAI's rates and the user's dollars alike.
+
+    What is unknown counts as free, and is known after the first answer.
+    """
+    accounts, scopes, allowances, model = state.accounts, state.scopes, state.spending.accounts, facts.model
+    best, least = pool[0], (math.inf, 0, 0.0)
+    for candidate in pool:
+        account_id = candidate.account.id
+        standing = accounts[account_id]
+        scope = scopes.get((standing.domain, model))
+        used = (scope.capacity.used(now) if scope is not None else None) or 0.0
+        if allowances and (allowance := allowances.get(account_id)) is not None and allowance.used > used:
+            used = allowance.used
+        if used <= least[0]:
+            rank = (used, standing.in_flight, standing.last_used)
+            if rank < least:
+                best, least = candidate, rank
+    return best

@@ -23,32 +23,37 @@ WORST = 6
 class Weather:
     """Until when to look elsewhere first."""
 
-    __slots__ = ("_level", "_trickle", "until")
+    __slots__ = ("_level", "_trickle", "clear_from", "until")
 
     def __init__(self) -> None:
         self.until = -math.inf
+        self.clear_from = -math.inf
+        """The later of both: kept for decisions, which ask this several times for every account."""
         self._level = 0
         self._trickle = -math.inf
 
     def is_clear(self, now: float) -> bool:
-        return now >= self.until and now >= self._trickle
+        return now >= self.clear_from
 
     def enter(self, now: float) -> None:
         """A request goes there."""
         if self._level and self.is_clear(now):
             self._trickle = now + TRICKLE_S
+            self.clear_from = max(self.until, self._trickle)
 
     def worsen(self, now: float, at_least: float = 0.0) -> None:
         """A failure. Those that arrive under the cloud are the same event seen by parallel requests."""
         if now >= self.until:
             self.until = now + max(at_least, min(LONGEST_S, FIRST_S * 2.0 ** (self._level / 2)))
             self._level = min(self._level + 2, 2 * WORST)
+            self.clear_from = max(self.until, self._trickle)
 
     def improve(self, now: float) -> None:
         """A success; under the cloud it says nothing, because it may have begun before."""
         if self._level and now >= self.until:
             self._level -= 1
             self._trickle = -math.inf
+            self.clear_from = self.until
 
     def __repr__(self) -> str:
         return f"<Weather until {self.until:g}, level {self._level}>"
