@@ -23,6 +23,8 @@ from codex_manager.vault.store import Vault, new_account
 
 MASTER_KEY = "a master key for tests only"
 LOCAL_KEY = "sk-codex-manager"
+POLLING = "CODEX_MANAGER__POLLING__ENABLED"
+"""Off unless a test is about it: the questions would stand among the requests that tests count."""
 START_TIMEOUT = 20.0  # seconds; a loaded machine with two cores
 
 
@@ -43,7 +45,8 @@ class Home:
 
     def environ(self) -> dict[str, str]:
         inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "TMPDIR") if name in os.environ}
-        return inherited | {"CODEX_MANAGER_HOME": str(self.path), "CAM_MASTER_KEY": MASTER_KEY} | self.environment
+        own = {"CODEX_MANAGER_HOME": str(self.path), "CAM_MASTER_KEY": MASTER_KEY, POLLING: "false"}
+        return inherited | own | self.environment
 
     def vault(self) -> Vault:
         return Vault.open(self.vault_file, Secret(MASTER_KEY))

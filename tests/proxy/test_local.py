@@ -8,7 +8,7 @@ from codex_manager import __version__
 from codex_manager.proxy.local import Capacity, local_answer
 
 
-WELL = Capacity(accounts=3, available=2, locked=False)
+WELL = Capacity(accounts=3, available=2, locked=False, recording="ok")
 
 
 async def ask(method: str, target: str, capacity: Capacity = WELL):
@@ -20,7 +20,7 @@ async def ask(method: str, target: str, capacity: Capacity = WELL):
 
 
 @pytest.mark.parametrize("path", ["/health", "/healthz", "/health?verbose=1"])
-async def test_health_is_five_facts_and_no_label(path):
+async def test_health_is_six_facts_and_no_label(path):
     answer, body = await ask("GET", path)
     assert answer.status == 200
     assert json.loads(body) == {
@@ -29,6 +29,7 @@ async def test_health_is_five_facts_and_no_label(path):
         "accounts": 3,
         "available": 2,
         "uptime_seconds": 12,
+        "recording": "ok",
     }
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from mitmproxy import options
 from mitmproxy.proxy.layers.http import HTTPMode
-from tests.support import MASTER_KEY, account, make_home
+from tests.support import MASTER_KEY, POLLING, account, make_home
 from wsproto import events
 from wsproto.connection import Connection, ConnectionType
 from wsproto.extensions import Extension, PerMessageDeflate
@@ -75,7 +75,8 @@ async def through(
     loop = asyncio.get_running_loop()
     before = loop.get_task_factory()
     event_loop.start_tasks_at_once(loop)
-    runtime = await asyncio.to_thread(Runtime.open, Paths(folder, folder), {"CAM_MASTER_KEY": MASTER_KEY})
+    environ = {"CAM_MASTER_KEY": MASTER_KEY, POLLING: "false"}
+    runtime = await asyncio.to_thread(Runtime.open, Paths(folder, folder), environ)
     master = LeanMaster(options.Options())
     bridge = Bridge(
         runtime, connections=lambda: listener.connections, hears=master.addons.hears, routed=frozenset, forward=False

@@ -23,7 +23,7 @@ __all__ = ["page"]
 
 PREFIX = "codex_manager_"
 OPENMETRICS = "application/openmetrics-text;version=1.0.0"
-PROCESS = ProcessCollector(registry=None)  # type: ignore[arg-type]  # None is what keeps it out of the global registry
+PROCESS = ProcessCollector(registry=None)  # not in the registry that all of a process share
 
 
 def page(sums: Sums, moment: Moment, accept: str) -> tuple[bytes, str]:

@@ -1,6 +1,6 @@
 """The endpoints that answer for ourselves: is the program alive, can it serve.
 
-Knows two numbers and a reason from the engine; knows no labels and no keys, because these need no key to read.
+Knows two numbers and a reason from the engine, a word from the ledger; knows no labels and no keys, because these need no key to read.
 Law: GET and HEAD only; `/health` is always 200 (the program is alive), `/ready` is 503 while nothing can be served.
 """
 
@@ -26,6 +26,8 @@ class Capacity:
     """Of these, how many can serve now."""
     locked: bool
     """The vault is locked."""
+    recording: str = "off"
+    """Whether usage is written down: `ok`, `failing`, or `off`."""
 
 
 def local_answer(
@@ -49,6 +51,7 @@ def local_answer(
         "accounts": capacity.accounts,
         "available": capacity.available,
         "uptime_seconds": int(uptime_s),
+        "recording": capacity.recording,
     }
     if client != NO_CLIENT:
         document["client"] = client

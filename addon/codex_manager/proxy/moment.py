@@ -3,14 +3,14 @@
 Read on the event loop, where the state is at rest between two steps; written down elsewhere (exposition).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final, get_args
 
 from codex_manager.core.breaker import Position
 from codex_manager.engine.engine import Engine
 from codex_manager.engine.report import Doing
-from codex_manager.proxy.metrics import Metrics
+from codex_manager.ledger import Health
 
 
 __all__ = ["BREAKER_STATES", "INCIDENTS", "STATES", "AccountMoment", "Moment", "moment_of"]
@@ -55,9 +55,9 @@ class Moment:
 
 
 def moment_of(
-    engine: Engine, metrics: Metrics, *, started_at: float, dropped: float | None, queued: float | None
+    engine: Engine, *, started_at: float, model: Callable[[str | None], str], health: Health | None
 ) -> Moment:
-    """Look at everything once."""
+    """Look at everything once. `model` gives a model's label; `health` is the ledger's."""
     report = engine.report()
     wall = engine.clock.time()
     spending = engine.state.spending
@@ -78,7 +78,7 @@ def moment_of(
         )
         for scope in account.scopes:
             if scope.retry_at is not None:
-                key = account.label, metrics.model(scope.model)
+                key = account.label, model(scope.model)
                 cooldowns[key] = max(cooldowns.get(key, 0.0), scope.retry_at - wall)
     shares = {name: spending.share(("client", name)) for name in engine.settings.clients}
     return Moment(
@@ -90,6 +90,6 @@ def moment_of(
         waiting=report.waiting,
         locked=report.locked,
         incident=report.incident,
-        dropped=dropped,
-        queued=queued,
+        dropped=None if health is None else health.dropped,
+        queued=None if health is None else health.waiting,
     )

@@ -15,6 +15,7 @@ from codex_manager.config.hosts import intercepted_hosts
 from codex_manager.config.schema import DEFAULT_LOCAL_KEYS, Config
 from codex_manager.engine.settings import ClientLimits, EngineSettings
 from codex_manager.engine.transport import Timeouts
+from codex_manager.provider.poller import PollerSettings
 from codex_manager.proxy.dialer import DialSettings
 from codex_manager.proxy.forward import ForwardSettings
 from codex_manager.proxy.gate import GateSettings
@@ -30,6 +31,7 @@ __all__ = [
     "forward_settings",
     "gate_settings",
     "limits",
+    "poller_settings",
     "routed_hosts",
     "timeouts",
     "zone",
@@ -150,6 +152,17 @@ def engine_settings(
         warn_at=metering.warn_at,
         zone=zone(config),
         clients={key.name: may for key in client_keys if (may := _client_limits(key)) != UNLIMITED},
+    )
+
+
+def poller_settings(config: Config) -> PollerSettings:
+    """How OpenAI is asked what accounts have spent. Without metering there is nobody to tell."""
+    return PollerSettings(
+        enabled=config.polling.enabled and config.metering.enabled,
+        interval_s=config.polling.interval_seconds,
+        base_url=config.proxy.openai_base_url,
+        ca_file=config.upstream.ca_file,
+        proxy=config.upstream.proxy,
     )
 
 

@@ -1,0 +1,60 @@
+"""The book the engine writes to: the ledger, and beside it the sums for `/metrics` and what is learned of domains.
+
+Law: never raises and never waits, whatever becomes of what is beside the ledger; the ledger gets every record first.
+"""
+
+import logging
+
+from codex_manager.core.errors import type_and_place
+from codex_manager.core.pricing import Cost
+from codex_manager.core.record import Record, Reservation
+from codex_manager.core.usage import Usage
+from codex_manager.ledger import Ledger
+from codex_manager.proxy.domains import Domains
+from codex_manager.proxy.metrics import Metrics
+
+
+__all__ = ["Bookkeeper"]
+
+log = logging.getLogger(__name__)
+
+
+class Bookkeeper:
+    """Implements `codex_manager.engine.book.Book`. Before it is given a ledger it only counts."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._ledger: Ledger | None = None
+        self._domains: Domains | None = None
+        self._number = 0
+
+    def use(self, ledger: Ledger, domains: Domains) -> None:
+        """From now on records are kept."""
+        self._ledger, self._domains = ledger, domains
+
+    def reserved(self, reservation: Reservation) -> None:
+        """Money was set aside."""
+        if self._ledger is not None:
+            self._ledger.reserved(reservation)
+
+    def released(self, reservation_id: str) -> None:
+        """The attempt cost nothing."""
+        if self._ledger is not None:
+            self._ledger.released(reservation_id)
+
+    def record(self, record: Record) -> int:
+        """A request is over."""
+        if self._ledger is not None:
+            self._number = self._ledger.record(record)
+        try:
+            self._metrics.count(record)
+            if self._domains is not None and record.account_id is not None and record.domain is not None:
+                self._domains.noticed(record.account_id, record.domain)
+        except Exception as error:  # noqa: BLE001 - counting never fails a request
+            log.error("a request was not counted: %s", type_and_place(error))  # noqa: TRY400 - a message may quote it
+        return self._number
+
+    def settle_object(self, object_id: str, usage: Usage, cost: Cost) -> None:
+        """What was made earlier cost this."""
+        if self._ledger is not None:
+            self._ledger.settle_object(object_id, usage, cost)
