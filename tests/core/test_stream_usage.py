@@ -7,11 +7,10 @@ import pytest
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.core.metering.shapes import STREAMS, data_line, fed, split
+from tests.core.metering.shapes import STREAMS, data_line, fed, metering, split
 
 from codex_manager.core.body import facts
 from codex_manager.core.endpoint import describe
-from codex_manager.core.metering import meter_for
 from codex_manager.core.stream_usage import LONGEST_EVENT, UsageRemover, inject
 
 
@@ -104,7 +103,7 @@ VALUES = st.recursive(
 @given(st.dictionaries(NAMES, VALUES, max_size=5), st.booleans(), st.sampled_from([None, 2]))
 def test_nothing_else_changes(request, ascii_only, indent):
     request["stream"] = True
-    body = json.dumps(request, ensure_ascii=ascii_only, indent=indent).encode("utf-8", "surrogatepass")
+    body = json.dumps(request, ensure_ascii=ascii_only, indent=indent).encode()
     asking = inject(body)
     assert asking == inject(body, streams=True)
     options = request.get("stream_options")
@@ -186,7 +185,7 @@ def check_splits(count: int, seed: int) -> None:
         asked, plain = rng.choice(made)
         pieces = split(asked, [rng.randrange(len(asked) + 1) for _ in range(rng.choice((1, 2, 6, 40)))])
         assert removed(pieces) == plain, pieces
-        meter = fed(meter_for(endpoint, "text/event-stream"), pieces)
+        meter = fed(metering(endpoint, "text/event-stream"), pieces)
         usage = meter.usage()
         assert usage is not None
         assert (usage.input, usage.output) == (9, 3)

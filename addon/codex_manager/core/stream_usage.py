@@ -37,7 +37,8 @@ def inject(body: bytes, *, streams: bool | None = None) -> bytes | None:
     if opening is None:
         return None
     at = opening.end()
-    if streams and b"stream_options" not in body and _ESCAPED_LETTER.search(body) is None:
+    has_escapes = b"\\u00" in body and _ESCAPED_LETTER.search(body) is not None
+    if streams and not has_escapes and b"stream_options" not in body:
         return body[:at] + _ASK + body[at:]
     return _injected_with_care(body, at)
 

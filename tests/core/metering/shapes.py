@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from codex_manager.core.endpoint import Endpoint, describe
-from codex_manager.core.metering import Meter, Units, meter_for, request_units
+from codex_manager.core.metering import NO_UNITS, Meter, Units, meter_for, request_units
 from codex_manager.core.usage import Usage
 
 
-__all__ = ["ANSWERS", "EVENTS", "STREAMS", "WHOLE", "Shape", "data_line", "fed", "split", "usage_of"]
+__all__ = ["ANSWERS", "EVENTS", "STREAMS", "WHOLE", "Shape", "data_line", "fed", "metering", "split", "usage_of"]
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,16 @@ class Shape:
 
     @property
     def meter(self) -> Meter:
-        meter = meter_for(self.endpoint, self.content_type, units=self.units, model=self.model)
-        assert meter is not None
-        return meter
+        return metering(self.endpoint, self.content_type, units=self.units, model=self.model)
+
+
+def metering(
+    endpoint: Endpoint, content_type: str | None, *, units: Units = NO_UNITS, model: str | None = None
+) -> Meter:
+    """The meter of an endpoint that has one."""
+    meter = meter_for(endpoint, content_type, units=units, model=model)
+    assert meter is not None
+    return meter
 
 
 def usage_of(expect: dict[str, Any]) -> Usage:

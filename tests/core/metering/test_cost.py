@@ -5,10 +5,10 @@ import timeit
 
 import pytest
 
-from tests.core.metering.shapes import data_line, split
+from tests.core.metering.shapes import data_line, metering, split
 
 from codex_manager.core.endpoint import describe
-from codex_manager.core.metering import meter_for, request_units
+from codex_manager.core.metering import request_units
 from codex_manager.core.stream_usage import UsageRemover, inject
 
 
@@ -42,7 +42,7 @@ def test_cost(capsys):
         "delta": "Hi",
     }
     event = b"event: response.output_text.delta\n" + data_line(delta).encode()
-    chat, responses = meter_for(CHAT, STREAM), meter_for(RESPONSES, STREAM)
+    chat, responses = metering(CHAT, STREAM), metering(RESPONSES, STREAM)
     chat.feed(plain)
     responses.feed(event)
     remover = UsageRemover()
@@ -56,13 +56,13 @@ def test_cost(capsys):
     ).encode()
 
     def read(endpoint, body):
-        meter = meter_for(endpoint, "application/json", model="m")
+        meter = metering(endpoint, "application/json", model="m")
         for piece in split(body, range(65536, len(body), 65536)):
             meter.feed(piece)
         assert meter.usage() is not None
 
     rows = {
-        "choosing a meter": cost(lambda: meter_for(CHAT, STREAM)),
+        "choosing a meter": cost(lambda: metering(CHAT, STREAM)),
         "chat event": cost(lambda: chat.feed(plain)),
         "chat event with usage: null": cost(lambda: chat.feed(null)),
         "Responses delta": cost(lambda: responses.feed(event)),

@@ -2,8 +2,10 @@
 
 import pytest
 
+from tests.core.metering.shapes import metering
+
 from codex_manager.core.endpoint import describe
-from codex_manager.core.metering import NO_UNITS, Units, estimated, meter_for
+from codex_manager.core.metering import NO_UNITS, Units, estimated
 from codex_manager.core.metering.units import FREE
 from codex_manager.core.usage import Usage
 
@@ -46,7 +48,7 @@ def test_what_is_free_costs_nothing_and_is_no_estimate():
 
 
 def test_speech_by_the_character_is_known_from_its_first_byte():
-    meter = meter_for(describe("POST", "/v1/audio/speech"), "audio/mpeg", units=SPEECH, model="tts-1")
+    meter = metering(describe("POST", "/v1/audio/speech"), "audio/mpeg", units=SPEECH, model="tts-1")
     assert meter.usage() is None
     meter.feed(b"\xff\xfb")
     assert meter.usage() == Usage(characters=300)
@@ -54,7 +56,7 @@ def test_speech_by_the_character_is_known_from_its_first_byte():
 
 
 def test_speech_by_the_token_is_estimated_from_its_text():
-    meter = meter_for(describe("POST", "/v1/audio/speech"), "audio/mpeg", units=SPEECH, model="gpt-4o-mini-tts")
+    meter = metering(describe("POST", "/v1/audio/speech"), "audio/mpeg", units=SPEECH, model="gpt-4o-mini-tts")
     meter.feed(b"\xff\xfb" * 1000)
     assert meter.usage() is None
     assert meter.estimate(100).output_audio == 416
@@ -70,7 +72,7 @@ def test_speech_by_the_token_is_estimated_from_its_text():
     ],
 )
 def test_subtitles_say_how_long_the_sound_was(text, seconds):
-    meter = meter_for(describe("POST", "/v1/audio/transcriptions"), "text/plain", units=SOUND, model="whisper-1")
+    meter = metering(describe("POST", "/v1/audio/transcriptions"), "text/plain", units=SOUND, model="whisper-1")
     for byte in text:
         meter.feed(bytes([byte]))
     assert meter.estimate(0) == Usage(seconds=seconds, model="whisper-1", estimated=True)

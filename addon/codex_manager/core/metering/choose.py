@@ -100,9 +100,7 @@ def _by_id(resource: str, *, is_read: bool) -> tuple[Kind | None, bool]:
     else:
         return None, False
     kind, verbs = shown
-    if rest:
-        is_shown = len(rest) == 1 and rest[0] in verbs and not is_read
-    else:
-        # Runs are changed by POST to their own path; elsewhere, what follows there is no id (`responses/input_tokens`).
-        is_shown = is_read or first in {"threads", "evals"}
-    return (kind, True) if is_shown else (None, False)
+    is_verb = len(rest) == 1 and rest[0] in verbs and not is_read
+    # Runs are changed by POST to their own path; what follows others there is no id (`responses/input_tokens`).
+    is_object = not rest and (is_read or first in {"threads", "evals"})
+    return (kind, True) if is_verb or is_object else (None, False)
