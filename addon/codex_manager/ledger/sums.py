@@ -66,13 +66,14 @@ class Sums:
 
     def add(self, record: Record, usage: Usage | None, nano: int) -> None:
         """Count one request, all of it or (with an exception) nothing."""
+        tries = len(record.attempts)
         duration_ms = int(min(max(record.duration_s, 0.0), LONGEST_S) * 1000)
         failed = (record.failure or record.status >= 400) and record.failure != "gone"
         line = self._line(record)
         line[0] += 1
         if failed:
             line[1] += 1
-        line[2] += len(record.attempts)
+        line[2] += tries
         if usage is not None:
             _use(line, usage, 1)
         line[11] += nano
