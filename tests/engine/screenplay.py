@@ -14,6 +14,8 @@ from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.engine.till import Till
+
 from codex_manager.core.account import Account
 from codex_manager.core.secret import Secret
 from codex_manager.engine.aiohttp_transport import AiohttpTransport
@@ -66,6 +68,7 @@ class Stage:
     engine: Engine
     accounts: list[Account]
     labels: dict[str, str] = field(default_factory=dict)
+    till: Till = field(default_factory=Till)
 
     async def ask(self, request: Request | None = None) -> Got:
         async with asyncio.timeout(15):
@@ -90,6 +93,14 @@ class Stage:
         return state.in_flight() == 0 and all(
             not scope.capacity.in_flight and not scope.capacity.reserved_tokens and not scope.cooling._leases
             for scope in state.scopes.values()
+        )
+
+    def balanced(self) -> bool:
+        """Nothing is set aside, and what the limits count is what was written down."""
+        spending = self.engine.state.spending
+        return not self.till.open and all(
+            not allowance.reserved and all(p.spent == self.till.spent(name) for p in allowance.purses.values())
+            for name, allowance in spending.accounts.items()
         )
 
 
@@ -134,6 +145,8 @@ async def stage(labels: str = "abc", **settings: Any) -> AsyncIterator[Stage]:
     """Accounts of one letter each, an engine that tries them in this order, and nothing left behind at the end."""
     clock = settings.pop("clock", None)
     each: dict[str, dict[str, Any]] = settings.pop("accounts", {})
+    pricing = settings.pop("pricing", None)
+    till = Till()
     async with FakeOpenAI() as fake:
         accounts = []
         for number, label in enumerate(labels):
@@ -147,12 +160,19 @@ async def stage(labels: str = "abc", **settings: Any) -> AsyncIterator[Stage]:
             "max_inline_wait_s": 0.0,
         }
         engine = Engine(
-            AiohttpTransport(), EngineSettings(**(chosen | settings)), accounts, clock=clock, random=random.Random(5)
+            AiohttpTransport(),
+            EngineSettings(**(chosen | settings)),
+            accounts,
+            clock=clock,
+            random=random.Random(5),
+            book=till,
+            pricing=pricing,
         )
-        there = Stage(fake, engine, accounts, {f"sk-{label}": label for label in labels})
+        there = Stage(fake, engine, accounts, {f"sk-{label}": label for label in labels}, till)
         try:
             yield there
             assert there.idle(), engine.state.accounts
+            assert pricing is None or there.balanced(), (till.open, engine.state.spending)
         finally:
             await engine.aclose()
 

@@ -15,6 +15,8 @@ Law: a body of which a byte was taken is never sent again. Whatever ends a reque
 task is cancelled the upstream connection is aborted before the cancellation goes on.
 """
 
+import asyncio
+
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -31,11 +33,14 @@ from codex_manager.core.routing import Choice, Facts, Obstacle, Refusal
 from codex_manager.core.session import session_key
 from codex_manager.core.state import Lease
 from codex_manager.engine import explain
+from codex_manager.engine.asking import asked_of, asking_for_usage
 from codex_manager.engine.broken import Broken
 from codex_manager.engine.delivery import bad_request, delivered, own_answer, verbatim
 from codex_manager.engine.identity import UnsendableError, lower_headers
 from codex_manager.engine.kept import KeptError
 from codex_manager.engine.messages import Answer, Request
+from codex_manager.engine.tab import GONE, NO_TAB, Tab
+from codex_manager.engine.tap import Tap
 from codex_manager.engine.transport import BodyFailedError, Phase, TransportError, Trouble, UpstreamAnswer
 from codex_manager.engine.websocket_link import LeasedLink
 
@@ -74,8 +79,12 @@ class OnceBody:
 class Carriage:
     """The journey of one request. Make one, `run` it once."""
 
-    def __init__(self, engine: "Engine", request: Request, *, facts: Facts | None = None) -> None:
-        """`facts` are those of a WebSocket, which are not in its handshake's body."""
+    def __init__(
+        self, engine: "Engine", request: Request, *, facts: Facts | None = None, tab: Tab | None = None
+    ) -> None:
+        """`facts` are those of a WebSocket, which are not in its handshake's body; `tab` that of an answer on it, which
+        goes on when this journey is over.
+        """
         self._engine = engine
         self._link: LeasedLink | None = None
         self._now = engine.clock.monotonic
@@ -94,12 +103,30 @@ class Carriage:
         if said.model is not None:
             estimate = tokens.estimate(body, content_type=content_type, max_output_tokens=said.max_output_tokens)
         self._request = request
+        self._asking: Request | None = None
+        """The same, asking for the stream's usage, which the client did not."""
         self._replay = endpoint.replay_with(creates_state=said.creates_state)
         session = None
         if engine.policy.strategy == "sticky":
             session = session_key(request.client, said.model, headers, body)
+        self._metering = engine.metering
+        self._owns_tab = tab is None
+        if tab is None:
+            tab = NO_TAB
+            if self._metering.is_on:
+                asked = asked_of(request.method, endpoint, said, body, headers)
+                tab = self._metering.open(request, asked, session=session)
+                self._asking = asking_for_usage(request, endpoint, said, headers, engine.settings.stream_usage)
+        self._tab = tab
         access = said.model or f"/v1/{endpoint.family}"
-        self._facts = facts or Facts(model=said.model, access=access, tokens=estimate, session=session)
+        self._facts = facts or Facts(
+            model=said.model,
+            access=access,
+            tokens=estimate,
+            need=tab.need,
+            free=tab.asked.is_free,
+            session=session,
+        )
         # All mutable state of the journey: attempts, those of them that reached an upstream, moves that cost budget, when
         # it must have found an account, whom it tried, and what is kept in case nothing better comes.
         self._attempts = 0
@@ -111,6 +138,7 @@ class Carriage:
         self._tried: list[str] = []
         self._first_access: KeptError | None = None
         self._last: KeptError | None = None
+        self._refusal: Refusal | None = None
 
     async def open(self) -> tuple[Answer, LeasedLink | None]:
         """Carry a WebSocket's handshake: the answer, and the link that was opened if one was."""
@@ -119,21 +147,33 @@ class Carriage:
 
     async def run(self) -> Answer:
         """Carry the request. Raises nothing but CancelledError."""
+        try:
+            answer = await self._journey()
+        except BaseException as error:
+            self._drop()
+            if self._owns_tab:
+                self._tab.abandon(GONE if isinstance(error, asyncio.CancelledError) else "internal_error")
+            raise
+        if self._owns_tab:
+            self._tab.answered(answer, self._refusal)
+        return answer
+
+    async def _journey(self) -> Answer:
         engine = self._engine
         engine.budget.request(self._began)
-        try:
-            while True:
-                decision = choose(self._facts, engine.candidates, engine.state, engine.policy, self._now())
-                if isinstance(decision, Refusal):
-                    if await self._may_wait(decision):
-                        continue
-                    return self._refused(decision)
-                answer = await self._try(decision)
-                if answer is not None:
-                    return answer
-        except BaseException:
-            self._drop()
-            raise
+        while True:
+            self._metering.tick()
+            if (error := self._tab.refusal()) is not None:
+                self._drop()
+                return own_answer(error)
+            decision = choose(self._facts, engine.candidates, engine.state, engine.policy, self._now())
+            if isinstance(decision, Refusal):
+                if await self._may_wait(decision):
+                    continue
+                return self._refused(decision)
+            answer = await self._try(decision)
+            if answer is not None:
+                return answer
 
     # --- nobody can serve now ---
 
@@ -186,6 +226,8 @@ class Carriage:
             self._sent += not (isinstance(outcome, Broken) and outcome.error.phase is Phase.NOT_CONNECTED)
             if isinstance(outcome, Answer):
                 return outcome
+            if self._asked_too_much(outcome, choice):
+                continue
             rule = outcome.rule_for(self._replay)
             if not self._may_repeat(rule):
                 return self._final(outcome, choice)
@@ -202,10 +244,12 @@ class Carriage:
         engine, facts, account = self._engine, self._facts, choice.candidate.account
         lease = engine.state.begin(account, choice.candidate.origin, facts.model, facts.tokens, self._now())
         try:
-            upstream = await engine.send(account.id, self._request, fresh=fresh)
+            self._tab.begin(account, choice)
+            asking = self._asking if choice.candidate.origin not in self._metering.unaided else None
+            upstream = await engine.send(account.id, asking or self._request, fresh=fresh, on_sent=self._tab.sent)
             try:
                 if upstream.status < 400:
-                    return self._good(lease, upstream, choice)
+                    return self._good(lease, upstream, choice, asked_extra=asking is not None)
                 return await self._failed(lease, upstream, account)
             except BaseException:
                 upstream.close()
@@ -214,12 +258,13 @@ class Carriage:
             return self._broken(lease, error)
         except (BodyFailedError, UnsendableError) as error:
             engine.end(lease)
+            self._tab.refused(0, "bad_request")
             return own_answer(bad_request(f"This request cannot be sent: {error}."))
         except BaseException:
             engine.end(lease)
             raise
 
-    def _good(self, lease: Lease, upstream: UpstreamAnswer, choice: Choice) -> Answer:
+    def _good(self, lease: Lease, upstream: UpstreamAnswer, choice: Choice, *, asked_extra: bool) -> Answer:
         engine, now = self._engine, self._now()
         if upstream.status == 101:
             self._link = LeasedLink(engine, lease, upstream, choice.candidate.account, self._request.message_limit)
@@ -230,7 +275,13 @@ class Carriage:
         if lease.holds:
             engine.state.free_holds(lease)
             engine.waiting.wake()
-        return self._told(delivered(engine, lease, upstream, choice.candidate.account), choice)
+        tap = None
+        if upstream.status == 101:
+            self._tab.opened()
+        elif self._tab is not NO_TAB:
+            self._tab.arrived(upstream.status)
+            tap = Tap(self._tab, upstream.status, headers, asked_extra=asked_extra)
+        return self._told(delivered(engine, lease, upstream, choice.candidate.account, tap), choice)
 
     async def _failed(self, lease: Lease, upstream: UpstreamAnswer, account: Account) -> KeptError:
         engine = self._engine
@@ -242,20 +293,34 @@ class Carriage:
         if verdict.failure is FailureClass.AUTH:
             engine.recheck.notice()
         engine.end(lease)
+        self._tab.refused(upstream.status, verdict.failure.value, verdict.code)
         return kept
 
     def _broken(self, lease: Lease, error: TransportError) -> Broken | Answer:
         engine, now = self._engine, self._now()
         if error.trouble is Trouble.UNSENDABLE:
             engine.end(lease)
+            self._tab.refused(0, "bad_request")
             return own_answer(bad_request(f"This request cannot be sent: {error}."))
         broken = Broken(error, known_shut=not lease.origin.weather.is_clear(now))
         if not broken.was_stale:
             marks.failed(engine.state, lease, broken.verdict, Hint(None), self._facts.access, now, engine.random)
         engine.end(lease)
+        self._tab.broke(broken)
         return broken
 
     # --- what follows from a failure ---
+
+    def _asked_too_much(self, outcome: KeptError | Broken, choice: Choice) -> bool:
+        """A server that only resembles OpenAI's may refuse what we added to the request; then it goes out as it came."""
+        if self._asking is None or isinstance(outcome, Broken) or outcome.upstream.status not in {400, 422}:
+            return False
+        origin = choice.candidate.origin
+        if origin in self._metering.unaided or "stream_options" not in outcome.verdict.message:
+            return False
+        self._metering.unaided.add(origin)
+        outcome.close()
+        return True
 
     def _may_repeat(self, rule: Rule) -> bool:
         settings = self._engine.settings
@@ -325,7 +390,9 @@ class Carriage:
         """Nothing more is tried."""
         if isinstance(outcome, Broken):
             self._drop()
-            return self._told(own_answer(outcome.answer()), choice)
+            answer = own_answer(outcome.answer())
+            answer.failure = outcome.verdict.failure.value
+            return self._told(answer, choice)
         final = outcome.verdict.rule.final
         if final is Final.FIRST and self._first_access is not None:
             outcome.close()
@@ -358,6 +425,8 @@ class Carriage:
         answer.facts["by"] = by
         if self._attempts > 1:
             answer.facts["tried"] = ", ".join(self._tried)
+        if isinstance(decision, Refusal):
+            self._refusal = decision
         if decision.reasons:
             answer.facts["out"] = explain.summary(decision.reasons)
         return answer

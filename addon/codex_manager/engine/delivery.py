@@ -17,6 +17,8 @@ from codex_manager.core.state import Lease
 from codex_manager.engine.identity import answer_headers
 from codex_manager.engine.kept import KeptError
 from codex_manager.engine.messages import Answer, UpstreamCutError
+from codex_manager.engine.tab import GONE
+from codex_manager.engine.tap import Tap
 from codex_manager.engine.transport import UpstreamAnswer
 
 
@@ -31,31 +33,50 @@ NO_HINT = Hint(None)
 
 
 class Delivery:
-    """The body of a good answer, and the lease it holds."""
+    """The body of a good answer, the lease it holds, and the tap that counts it."""
 
-    __slots__ = ("_engine", "_lease", "_upstream")
+    __slots__ = ("_cut", "_engine", "_lease", "_tap", "_upstream")
 
-    def __init__(self, engine: "Engine", lease: Lease, upstream: UpstreamAnswer) -> None:
+    def __init__(self, engine: "Engine", lease: Lease, upstream: UpstreamAnswer, tap: Tap | None) -> None:
         self._engine = engine
         self._lease = lease
         self._upstream = upstream
+        self._tap = tap
+        self._cut: UpstreamCutError | None = None
+        """The upstream broke off; to be said after what had been held back."""
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
 
     async def __anext__(self) -> bytes:
+        tap = self._tap
+        if self._cut is not None:
+            raise self._cut
         try:
-            return await anext(self._upstream)
+            if tap is None:
+                return await anext(self._upstream)
+            while True:
+                if piece := tap.feed(await anext(self._upstream)):
+                    return piece
         except StopAsyncIteration:
             if self._lease.is_open:
                 marks.ended_well(self._lease, self._engine.clock.monotonic())
                 self._engine.end(self._lease)
+            if tap is not None:
+                tap.end()
+                if rest := tap.rest():
+                    return rest
             raise
-        except UpstreamCutError:
+        except UpstreamCutError as cut:
             if self._lease.is_open:
                 engine = self._engine
                 marks.failed(engine.state, self._lease, CUT, NO_HINT, "", engine.clock.monotonic(), engine.random)
                 engine.end(self._lease)
+            if tap is not None:
+                tap.end(CUT.failure.value)
+                if rest := tap.rest():
+                    self._cut = cut
+                    return rest
             raise
         except BaseException:
             await self.aclose()
@@ -63,13 +84,18 @@ class Delivery:
 
     async def aclose(self) -> None:
         """The client has everything, or has gone: then the upstream is let go at once and nobody is to blame."""
+        is_complete = self._upstream.is_complete
         self._upstream.close()
         self._engine.end(self._lease)
+        if self._tap is not None:
+            self._tap.end("" if is_complete else GONE)
 
 
-def delivered(engine: "Engine", lease: Lease, upstream: UpstreamAnswer, account: Account) -> Answer:
+def delivered(
+    engine: "Engine", lease: Lease, upstream: UpstreamAnswer, account: Account, tap: Tap | None = None
+) -> Answer:
     """A good answer."""
-    delivery = Delivery(engine, lease, upstream)
+    delivery = Delivery(engine, lease, upstream, tap)
     return Answer(
         status=upstream.status,
         reason=upstream.reason,

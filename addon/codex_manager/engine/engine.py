@@ -24,9 +24,11 @@ from codex_manager.core.cooling import Phase
 from codex_manager.core.errors import type_and_place
 from codex_manager.core.failure import FailureClass
 from codex_manager.core.hints import Hint, cooling_hint, headroom
+from codex_manager.core.pricing import Pricing
 from codex_manager.core.routing import Candidate, Policy
 from codex_manager.core.state import Lease, State
 from codex_manager.engine import explain
+from codex_manager.engine.book import Book, NoBook
 from codex_manager.engine.broken import Broken
 from codex_manager.engine.carry import Carriage
 from codex_manager.engine.clock import Clock, SystemClock
@@ -35,6 +37,7 @@ from codex_manager.engine.ephemeral import carry_ephemeral, learning
 from codex_manager.engine.identity import UnsendableError, Way, lower_headers, way_to
 from codex_manager.engine.kept import KeptError
 from codex_manager.engine.messages import Answer, Request
+from codex_manager.engine.metering import Metering
 from codex_manager.engine.recheck import Recheck
 from codex_manager.engine.report import EngineReport, report
 from codex_manager.engine.settings import EngineSettings
@@ -77,10 +80,14 @@ class Engine:
         *,
         clock: Clock | None = None,
         random: randomness.Random | None = None,
+        book: Book | None = None,
+        pricing: Pricing | None = None,
     ) -> None:
+        """Without `pricing` nothing is counted and no limit is held."""
         self.clock: Clock = clock or SystemClock()
         self.random = random or randomness.Random()
         self.state = State()
+        self.metering = Metering(book or NoBook(), pricing, self.state, self.clock)
         self.client_secrets = ClientSecrets()
         self.budget = RetryBudget()
         self.waiting = WaitingRoom(self.clock)
@@ -101,21 +108,22 @@ class Engine:
     async def handle(self, request: Request) -> Answer:
         """Answer a request with whichever account can. Raises nothing but CancelledError."""
         if self.locked:
-            return own_answer(explain.locked())
+            return self.metering.noted(request, own_answer(explain.locked()))
         if not self.candidates:
-            return own_answer(explain.no_accounts())
+            return self.metering.noted(request, own_answer(explain.no_accounts()))
         try:
             answer = await self._carried(request)
         except Exception as error:  # noqa: BLE001 - fail closed
             log.error("a request could not be carried: %s", type_and_place(error))  # noqa: TRY400 - a traceback may quote a header
             answer = own_answer(internal_error())
+            answer.request_id = request.id
         if answer.account_id is None and request.method == "HEAD":
             answer.body = without_body()
         return answer
 
     async def _carried(self, request: Request) -> Answer:
         if request.ephemeral is not None:
-            return await carry_ephemeral(self, request)
+            return self.metering.noted(request, await carry_ephemeral(self, request))
         if request.websocket:
             return await open_session(self, request)
         answer = await Carriage(self, request).run()
@@ -235,6 +243,7 @@ class Engine:
             Candidate(account, self._ways[account.id].origin, self._ways[account.id].unusable)
             for account in self._accounts
         )
+        self.metering.follow(self.settings, self._accounts)
         self.waiting.wake()
 
     def _take(self, accounts: tuple[Account, ...]) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
+from codex_manager.core.pricing import ZERO
 from codex_manager.core.routing import Facts
 from codex_manager.core.session import session_key
 from codex_manager.core.socket_events import model_in
@@ -12,6 +13,7 @@ from codex_manager.engine.messages import Answer, Request
 from codex_manager.engine.websocket_link import LeasedLink
 from codex_manager.engine.websocket_realtime import RealtimeSession
 from codex_manager.engine.websocket_responses import ResponsesSession
+from codex_manager.engine.websocket_tally import realtime_asked
 
 
 if TYPE_CHECKING:
@@ -30,7 +32,10 @@ async def open_session(engine: "Engine", request: Request) -> Answer:
     session = None
     if engine.policy.strategy == "sticky":
         session = session_key(request.client, model, lower_headers(request.headers), b"")
-    facts = Facts(model=model, access=model or path, session=session)
+    need = ZERO
+    if path != RESPONSES and engine.metering.is_on:
+        need = engine.metering.need(realtime_asked(model))
+    facts = Facts(model=model, access=model or path, session=session, need=need)
     answer, link = await Carriage(engine, request, facts=facts).open()
     return answer if link is None else with_session(engine, request, facts, answer, link)
 

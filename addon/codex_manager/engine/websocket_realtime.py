@@ -3,6 +3,9 @@
 Until something has been said the session can still be moved: while nothing but `session.*` events has gone out, a
 failure opens another account's socket and repeats what the client has sent. After that the conversation lives in this
 socket alone; a limit is passed on and the session goes on, an empty purse or a refused key ends it.
+
+Each answer has a tab of its own, also those the model gives by itself to what it hears. Once the money for another one
+has been spent no `response.create` goes through and no sound: an error event says why, and the session stays.
 """
 
 from dataclasses import replace
@@ -12,9 +15,11 @@ from codex_manager.core.failure import FailureClass, Verdict
 from codex_manager.core.hints import Hint
 from codex_manager.core.routing import Facts
 from codex_manager.core.socket_events import Event, event_of
+from codex_manager.engine.tab import GONE
 from codex_manager.engine.websocket_frames import Closed, Message
 from codex_manager.engine.websocket_link import LeasedLink
 from codex_manager.engine.websocket_session import ELSEWHERE, LOCKED, Session
+from codex_manager.engine.websocket_tally import Tally
 
 
 __all__ = ["RealtimeSession"]
@@ -36,6 +41,7 @@ class RealtimeSession(Session):
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]  # as Session's
+        self._tally = Tally(self)
         self._kept: list[Message] | None = []
         self._kept_bytes = 0
         self._shown = 0
@@ -48,6 +54,10 @@ class RealtimeSession(Session):
         if self._engine.locked:
             self.part(LOCKED)
             return
+        if isinstance(message.data, str) and (instead := self._tally.said(message.data)) is not None:
+            for error in instead:
+                await self.deliver(error)
+            return
         if self._kept is not None:
             self._kept.append(message)
             self._kept_bytes += len(message.data)
@@ -57,7 +67,10 @@ class RealtimeSession(Session):
 
     async def heard(self, message: Message) -> None:
         link = self._link
-        event = event_of(message.data) if isinstance(message.data, str) else Event("")
+        event = Event("")
+        if isinstance(message.data, str):
+            event = event_of(message.data, self._tally.transcriber)
+            self._tally.heard(event)
         if event.verdict is not None:
             await self._failed(link, message, event, event.verdict)
             return
@@ -103,11 +116,13 @@ class RealtimeSession(Session):
     async def ready(self, link: LeasedLink) -> Verdict | None:
         for message in self._kept or ():
             await link.send(message)
+        self._tally.moved(link.account)
         self._to_hide = self._shown
         return None
 
     async def cut(self, closed: Closed) -> None:
         await super().cut(closed)
+        self._tally.end(CUT.failure.value)
         if self._speaking and closed.code is None:
             engine = self._engine
             now = engine.clock.monotonic()
@@ -118,3 +133,4 @@ class RealtimeSession(Session):
 
     def let_go(self) -> None:
         """The link's lease is the only one."""
+        self._tally.end(GONE)

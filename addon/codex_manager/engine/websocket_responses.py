@@ -22,9 +22,13 @@ from codex_manager.core.hints import Hint
 from codex_manager.core.routing import Choice, Facts, Refusal
 from codex_manager.core.socket_events import Create, Event, create_of, event_of, with_previous
 from codex_manager.core.state import Lease
+from codex_manager.core.usage import Usage
 from codex_manager.engine import explain
+from codex_manager.engine.asking import Asked
 from codex_manager.engine.carry import STORMY
 from codex_manager.engine.delivery import own_answer
+from codex_manager.engine.messages import Answer
+from codex_manager.engine.tab import GONE, Tab, Used
 from codex_manager.engine.websocket_frames import Closed, Message
 from codex_manager.engine.websocket_link import LeasedLink
 from codex_manager.engine.websocket_session import ELSEWHERE, LEAVING, Session
@@ -48,6 +52,21 @@ MOVING = frozenset({
 CUT = Verdict(failure=FailureClass.MID_STREAM)
 
 
+UNKNOWN = frozenset({CUT.failure.value, GONE})
+"""Ends after which nobody says what was used."""
+
+
+def _asked(create: Create) -> Asked:
+    return Asked(
+        endpoint="responses",
+        model=create.model,
+        tokens=create.tokens - (create.most or 0),
+        is_billed=True,
+        talks=not create.warms_up,
+        most=create.most,
+    )
+
+
 @dataclass(slots=True, eq=False)
 class Turn:
     """One answer under way."""
@@ -56,6 +75,7 @@ class Turn:
     create: Create
     facts: Facts
     began: float
+    tab: Tab
     lease: Lease | None = None
     held: list[Message] = field(default_factory=list)
     held_bytes: int = 0
@@ -65,6 +85,9 @@ class Turn:
     spoken: bool = False
     """Output has gone out, not only the news that there will be some."""
     answered: bool = False
+    tokens: int = 0
+    """Of output that came, about."""
+    first_byte: float | None = None
     moves: int = 0
     stormy: int = 0
 
@@ -84,28 +107,47 @@ class ResponsesSession(Session):
 
     async def said(self, message: Message) -> None:
         create = create_of(message.data) if isinstance(message.data, str) else None
+        self._engine.metering.tick()
         if create is None:
             for turn in self._turns:
                 turn.committed = True  # a frame about an answer under way would have to be repeated too
             await self._link.send(message)
             return
         now = self._engine.clock.monotonic()
-        facts = Facts(model=create.model, access=create.model or "/v1/responses", tokens=create.tokens)
-        turn = Turn(message, create, facts, now)
+        tab = self.open_tab(_asked(create))
+        facts = Facts(model=create.model, access=create.model or "/v1/responses", tokens=create.tokens, need=tab.need)
+        turn = Turn(message, create, facts, now, tab)
         if self._engine.locked:
-            await self.deliver(await self.told(own_answer(explain.locked())))
+            await self._turn_down(turn, own_answer(explain.locked()))
             return
         self._engine.budget.request(now)
+        if (error := tab.refusal()) is not None:
+            await self._turn_down(turn, own_answer(error))
+            return
         if not self._turns and self._is_free(turn) and not self._fits(turn):
             self._turns.append(turn)
-            answer = await self.switch(turn.facts)
+            answer = await self.switch(turn.facts, tab)
             if answer is not None:
                 self._turns.remove(turn)
-                await self.deliver(await self.told(answer))
-                self.rest()
+                await self._turn_down(turn, answer)
+            return
+        if (error := self.beyond_limit(facts)) is not None:
+            elsewhere = not self._fixed and not self._turns and self.could_serve(facts, without=self._link.account.id)
+            await self._turn_down(turn, own_answer(error), silently=elsewhere)
+            if elsewhere:
+                self.part(ELSEWHERE)  # it is tied to what this socket knows: sent whole it is not
             return
         self._turns.append(turn)
         await self._put(self._link, turn, self._here)
+
+    async def _turn_down(self, turn: Turn, answer: Answer, *, silently: bool = False) -> None:
+        """Nobody serves the turn."""
+        turn.tab.answered(answer)
+        if silently:
+            await answer.aclose()
+            return
+        await self.deliver(await self.told(answer))
+        self.rest()
 
     def _is_free(self, turn: Turn) -> bool:
         """Whether nothing ties the turn to the account it is with."""
@@ -133,10 +175,12 @@ class ResponsesSession(Session):
         if candidate is not None:
             now = engine.clock.monotonic()
             turn.lease = engine.state.begin(candidate.account, candidate.origin, create.model, create.tokens, now)
+        turn.tab.begin(link.account)
         message, previous = turn.message, create.previous
         if previous is not None and here.get(previous, previous) != previous and isinstance(message.data, str):
             message = Message(with_previous(message.data, previous, here[previous]))
         await link.send(message)
+        turn.tab.sent()
 
     # --- from the upstream ---
 
@@ -155,11 +199,13 @@ class ResponsesSession(Session):
         else:
             if event.kind not in EARLY:
                 turn.spoken = True
+                turn.tokens += event.tokens
+                turn.first_byte = turn.first_byte or self._engine.clock.monotonic()
                 self._has_answered(turn)
             await self._release(turn)
             if event.kind in LAST:
                 self._remember_warmup(turn, event)
-                self._finish(turn, well=True)
+                self._finish(turn, well=True, usage=event.usage)
             await self.deliver(message)
             self.rest()
 
@@ -202,10 +248,13 @@ class ResponsesSession(Session):
             while len(self._warmups) > MOST_WARMUPS:
                 self._here.pop(self._warmups.popitem(last=False)[0], None)
 
-    def _finish(self, turn: Turn, *, well: bool) -> None:
+    def _finish(self, turn: Turn, *, well: bool, failure: str = "", usage: Usage | None = None) -> None:
         if turn in self._turns:
             self._turns.remove(turn)
         self._end_lease(turn, well=well)
+        if usage is None and (turn.spoken or not failure or failure in UNKNOWN):
+            usage = turn.tab.asked.comes_to(turn.tokens)
+        turn.tab.finish(failure, Used(usage=usage), status=200, first_byte=turn.first_byte, streamed=True)
 
     def _end_lease(self, turn: Turn, *, well: bool = False) -> None:
         lease, turn.lease = turn.lease, None
@@ -227,14 +276,15 @@ class ResponsesSession(Session):
                 if self._ended or link is not self._link:
                     return
                 if self._may_move(turn, verdict, link):
-                    answer = await self.switch(turn.facts)
+                    turn.tab.given_up(verdict.failure.value, verdict.code, Used(usage=event.usage))
+                    answer = await self.switch(turn.facts, turn.tab)
                     if answer is None:
                         return
                     if verdict.rule.final is Final.BLOCKED and answer.account_id is None:
                         message = await self.told(answer)
                     else:
                         await answer.aclose()
-            self._finish(turn, well=False)
+            self._finish(turn, well=False, failure=verdict.failure.value, usage=event.usage)
         leaves = verdict.failure in LEAVING and not verdict.oversized and not self._fixed and not self._turns
         leaves = leaves and self.could_serve(turn.facts if turn is not None else self._facts, without=link.account.id)
         if leaves and turn is not None and not turn.spoken:
@@ -301,8 +351,17 @@ class ResponsesSession(Session):
                 self.mark(link.lease, event.verdict, event.hints)
                 return event.verdict
             if event.kind in LAST and event.response_id is not None:
+                self._warmed_up(link, message, event)
                 return event.response_id
         return CUT
+
+    def _warmed_up(self, link: LeasedLink, message: Message, event: Event) -> None:
+        """Making it again cost something again."""
+        create = create_of(message.data) if isinstance(message.data, str) else None
+        if create is not None:
+            tab = self.open_tab(_asked(create))
+            tab.begin(link.account)
+            tab.finish("", Used(usage=event.usage or tab.asked.goes_in), status=200)
 
     # --- the end ---
 
@@ -314,12 +373,11 @@ class ResponsesSession(Session):
             if turn.lease is not None and closed.code is None:
                 now = engine.clock.monotonic()
                 marks.failed(engine.state, turn.lease, CUT, Hint(None), turn.facts.access, now, engine.random)
-            self._finish(turn, well=False)
+            self._finish(turn, well=False, failure=CUT.failure.value)
 
     def is_busy(self) -> bool:
         return bool(self._turns)
 
     def let_go(self) -> None:
-        for turn in self._turns:
-            self._end_lease(turn)
-        self._turns.clear()
+        for turn in list(self._turns):
+            self._finish(turn, well=False, failure=GONE)

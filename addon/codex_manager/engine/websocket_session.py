@@ -15,13 +15,16 @@ from codex_manager.core.decision import choose
 from codex_manager.core.failure import FailureClass, Verdict
 from codex_manager.core.hints import cooling_hint
 from codex_manager.core.openai_error import RATE_LIMIT_EXCEEDED, ErrorAnswer
-from codex_manager.core.routing import Candidate, Choice, Facts
+from codex_manager.core.routing import Candidate, Choice, Facts, Obstacle, Refusal
 from codex_manager.core.socket_events import verdict_of_close
 from codex_manager.core.state import Lease
 from codex_manager.engine import explain
+from codex_manager.engine.asking import Asked
 from codex_manager.engine.carry import Carriage
 from codex_manager.engine.delivery import own_answer
 from codex_manager.engine.messages import Answer, Request
+from codex_manager.engine.metering import Metering
+from codex_manager.engine.tab import NO_TAB, Tab
 from codex_manager.engine.websocket_frames import Closed, Message
 from codex_manager.engine.websocket_link import LeasedLink
 from codex_manager.engine.websocket_pipe import PassedSession
@@ -51,11 +54,33 @@ class Session(PassedSession, ABC):
         self._facts = facts
         self._fixed = fixed
         """Only this account can serve (an ephemeral secret of its own)."""
+        self._answers = 0
+        """How many have been asked for."""
 
     @property
     def account_label(self) -> str:
         """Who serves now."""
         return self._link.account.label
+
+    @property
+    def link(self) -> LeasedLink:
+        """The present one."""
+        return self._link
+
+    @property
+    def facts(self) -> Facts:
+        """What is known of the session."""
+        return self._facts
+
+    @property
+    def client(self) -> str:
+        """Name of the local key."""
+        return self._request.client
+
+    @property
+    def metering(self) -> Metering:
+        """Who counts."""
+        return self._engine.metering
 
     async def aclose(self) -> None:
         """Nobody listens any more."""
@@ -79,6 +104,24 @@ class Session(PassedSession, ABC):
 
     # --- helpers of both kinds ---
 
+    def open_tab(self, asked: Asked) -> Tab:
+        """The tab of the next answer on this socket."""
+        self._answers += 1
+        return self._engine.metering.open(self._request, asked, session=self._facts.session, number=self._answers)
+
+    def beyond_limit(self, facts: Facts) -> ErrorAnswer | None:
+        """What is said when the present account's money for this has been spent; else None."""
+        engine = self._engine
+        candidate = self.candidate(self._link.account.id)
+        if candidate is None or not engine.metering.is_on:
+            return None
+        engine.metering.tick()
+        now = engine.clock.monotonic()
+        decision = choose(facts, [candidate], engine.state, engine.policy, now)
+        if isinstance(decision, Refusal) and decision.reasons[0].obstacle is Obstacle.SPENDING:
+            return explain.all_blocked(decision, facts, now)
+        return None
+
     def mark(self, lease: Lease, verdict: Verdict, hints: Mapping[str, str]) -> None:
         """What a failure does to what is known of the accounts."""
         if self._fixed and verdict.failure is FailureClass.AUTH:
@@ -101,13 +144,16 @@ class Session(PassedSession, ABC):
         now = engine.clock.monotonic()
         return bool(others) and isinstance(choose(facts, others, engine.state, engine.policy, now), Choice)
 
-    async def switch(self, facts: Facts) -> Answer | None:
-        """Exchange the link; None when that went well, else the answer that says why not. Called with the lock held."""
+    async def switch(self, facts: Facts, tab: Tab = NO_TAB) -> Answer | None:
+        """Exchange the link; None when that went well, else the answer that says why not. Called with the lock held.
+
+        `tab` is that of the answer for which it is done: what it may cost is set aside with the account that is found.
+        """
         engine = self._engine
         for _ in range(engine.settings.max_attempts):
             if engine.locked or not engine.candidates:
                 return own_answer(explain.locked() if engine.locked else explain.no_accounts())
-            answer, link = await Carriage(engine, self._request, facts=facts).open()
+            answer, link = await Carriage(engine, self._request, facts=facts, tab=tab).open()
             if link is None:
                 return answer
             try:

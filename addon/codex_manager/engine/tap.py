@@ -1,0 +1,79 @@
+"""Beside an answer's bytes on their way to the client: reads what they say of usage, and takes out what was asked for extra.
+
+Law: the client gets the upstream's own bytes, at once; only the usage that nobody but us asked for is taken out of them.
+However reading fails, the bytes go on. Ends once, and the request's tab with it.
+"""
+
+import logging
+
+from collections.abc import Mapping
+
+from codex_manager.core.errors import type_and_place
+from codex_manager.core.metering import Meter, meter_for
+from codex_manager.core.stream_usage import UsageRemover
+from codex_manager.engine.decode_stream import StreamDecoder
+from codex_manager.engine.tab import GONE, Tab, Used
+
+
+__all__ = ["Tap"]
+
+log = logging.getLogger(__name__)
+
+
+class Tap:
+    """See the module's docstring."""
+
+    __slots__ = ("_decoder", "_first", "_is_stream", "_meter", "_remover", "_tab")
+
+    def __init__(self, tab: Tab, status: int, headers: Mapping[str, str], *, asked_extra: bool) -> None:
+        """`headers` are the answer's, with lower-case names; `asked_extra` when its usage was asked for by us."""
+        asked, content_type = tab.asked, headers.get("content-type", "")
+        self._tab = tab
+        self._first: float | None = None
+        self._is_stream = content_type.startswith("text/event-stream")
+        self._meter: Meter | None = None
+        if asked.path is not None and 200 <= status < 300:
+            self._meter = meter_for(asked.path, content_type, units=asked.units, model=asked.model)
+        encoding = headers.get("content-encoding", "")
+        is_plain = encoding in {"", "identity"}
+        self._decoder = None if is_plain or self._meter is None else StreamDecoder(encoding)
+        self._remover = UsageRemover() if asked_extra and is_plain and self._is_stream else None
+
+    def feed(self, piece: bytes) -> bytes:
+        """The next bytes of the answer: those the client gets, which may be none yet."""
+        if self._first is None:
+            self._first = self._tab.now()
+        if self._meter is not None:
+            try:
+                if self._decoder is None:
+                    self._meter.feed(piece)
+                else:
+                    for plain in self._decoder.feed(piece):
+                        self._meter.feed(plain)
+            except Exception as error:  # noqa: BLE001 - counting never fails a request
+                log.error("an answer's usage could not be read: %s", type_and_place(error))  # noqa: TRY400 - a message may quote it
+                self._meter = None
+        return piece if self._remover is None else self._remover.feed(piece)
+
+    def rest(self) -> bytes:
+        """What was held back to be looked at, once nothing more comes."""
+        remover, self._remover = self._remover, None
+        return b"" if remover is None else remover.close()
+
+    def end(self, failure: str = "") -> None:
+        """Nothing more comes: the answer is whole, or failed so. Whoever leaves once all was said has left nothing."""
+        meter = self._meter
+        if failure == GONE and meter is not None and meter.finished:
+            failure = ""
+        self._tab.finish(failure, self.used(), first_byte=self._first, streamed=self._is_stream)
+
+    def used(self) -> Used:
+        """What the answer used, as far as it has said so, or else about."""
+        meter = self._meter
+        if meter is None:
+            return Used()
+        usage = meter.usage()
+        has_refused = meter.finished and meter.status == "failed" and not meter.output_estimate()
+        if usage is None and not meter.settles and not has_refused:
+            usage = meter.estimate(self._tab.asked.tokens)
+        return Used(usage=usage, settles=meter.settles, object_id=meter.object_id, status=meter.status)
