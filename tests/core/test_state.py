@@ -6,6 +6,7 @@ from codex_manager.core import marks
 from codex_manager.core.account import Account
 from codex_manager.core.failure import FailureClass, Verdict
 from codex_manager.core.hints import Hint
+from codex_manager.core.resources import Learned
 from codex_manager.core.secret import Secret
 from codex_manager.core.state import MOST_SCOPES, State
 
@@ -41,6 +42,27 @@ def test_what_was_noted_moves_with_the_account_to_its_domain():
     assert state.scopes["org-1/proj-1", "gpt-4o"].cooling.until == 30.0
     assert state.purses["org-1"].until == 300.0
     assert ("account:a", "gpt-4o") not in state.scopes
+
+
+def test_things_move_with_the_last_account_that_could_say_they_live_there():
+    state = State()
+    for who in (account("a", organization="org", project="wrong"), account("b", organization="org", project="wrong")):
+        state.add(who)
+    state.owners.note([Learned("file-1", "files", True)], "org/wrong", "a", 0.0)
+    state.learn_domain(state.accounts["a"], "org", "right")
+    assert state.owners.owner("file-1").domain == "org/wrong"
+    state.learn_domain(state.accounts["b"], "org", "right")
+    assert state.owners.owner("file-1").domain == "org/right"
+
+
+def test_conversations_of_a_removed_account_are_not_at_home_anywhere():
+    state = State()
+    for name in "ab":
+        state.add(account(name))
+        state.bindings.chosen(f"session of {name}", name, f"account:{name}", 0.0)
+    state.retain(["a"])
+    assert state.bindings.get("session of a", 1.0).home == "a"
+    assert state.bindings.get("session of b", 1.0) is None
 
 
 def test_an_answer_that_names_no_project_takes_nothing_back():

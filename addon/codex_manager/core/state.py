@@ -6,6 +6,8 @@
     origins        by scheme://host:port            rest after EGRESS_LIMIT, cloud after PRE_DISPATCH
     exclusions     by (account id, model or part)   until when MODEL_ACCESS leaves the account out
     spending       by account id or client's name   spent and set aside against limits (core.spend)
+    owners         by id of a thing at OpenAI       in which domain it lives (core.owners)
+    bindings       by session key                   which account a conversation is at home with (core.bindings)
 
 Law: everything the decision looks at and everything an outcome changes is here and nowhere else, so that several
 processes can share it one day. Reading never creates an entry. Every lease that was taken is ended exactly once.
@@ -19,10 +21,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from codex_manager.core.account import Account
+from codex_manager.core.bindings import Bindings
 from codex_manager.core.breaker import Breaker
 from codex_manager.core.capacity import Capacity
 from codex_manager.core.cooling import Cooling
 from codex_manager.core.incident import Incidents
+from codex_manager.core.owners import Owners
 from codex_manager.core.spend import Spending
 from codex_manager.core.weather import Weather
 
@@ -101,6 +105,8 @@ class State:
         self.exclusions: dict[tuple[str, str], float] = {}
         self.incidents = Incidents()
         self.spending = Spending()
+        self.owners = Owners()
+        self.bindings = Bindings()
         self.virtual_time = 0.0
         """Turn of the account that was selected last."""
 
@@ -124,6 +130,7 @@ class State:
         for gone in self.accounts.keys() - kept:
             self.forget(gone)
         self.spending.retain(kept)
+        self.bindings.retain(kept)
 
     def learn_domain(self, standing: Standing, organization: str, project: str | None) -> None:
         """An answer said whose account this is. What was noted under the account's own name moves along."""
@@ -137,6 +144,8 @@ class State:
                 self._move_scope(key, (domain, key[1]))
         if old_organization.startswith("account:") and (purse := self.purses.pop(old_organization, None)):
             self.purses.setdefault(organization, purse)
+        if all(known.domain != old_domain for known in self.accounts.values()):
+            self.owners.move(old_domain, domain)  # nobody is left who could say that they live there
 
     def _move_scope(self, old: tuple[str, str | None], new: tuple[str, str | None]) -> None:
         moved = self.scopes.pop(old)
