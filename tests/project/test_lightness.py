@@ -22,6 +22,8 @@ HEAVY = {
     "ruamel",
     "uvloop",
     "tornado",
+    "genai_prices",
+    "prometheus_client",
 }
 SEALING = {"cryptography", "argon2"}  # the verbs on accounts name the vault's types; measured at 15 ms of 110
 NETWORK = {"mitmproxy", "aiohttp", "textual", "openai", "uvloop", "tornado"}
@@ -52,7 +54,7 @@ def loaded(*arguments: str) -> set[str]:
 @pytest.mark.parametrize(
     "arguments",
     [["--help"], ["--version"], ["proxy", "--help"], ["config", "--help"], ["config", "path"], ["completion", "bash"],
-     ["usage", "--help"]],
+     ["usage", "--help"], ["prices", "--help"]],
 )  # fmt: skip
 def test_help_loads_nothing_heavy(arguments):
     assert loaded(*arguments) & HEAVY == set()
