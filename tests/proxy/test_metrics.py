@@ -86,7 +86,7 @@ def test_attempts_before_the_last_are_failovers_or_retries():
 
 def test_what_a_lost_attempt_cost_is_money_and_no_request():
     sums = counted(record(detail={"attempt_of": "1"}, usage=Usage(input=7, estimated=True), cost=Decimal(2)))
-    assert not (sums.requests or sums.client_requests or sums.durations)
+    assert (len(sums.requests), len(sums.client_requests), len(sums.durations)) == (0, 0, 0)
     assert sum(sums.spent.values()) == 2
     assert sum(sums.tokens.values()) == 7
 

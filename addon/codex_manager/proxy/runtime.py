@@ -1,4 +1,4 @@
-"""The whole product behind one door: configuration, vault, engine and gate, built once and kept current.
+"""The whole product behind one door: configuration, vault, engine, gate and accounting, built once and kept current.
 
 Knows the parts and how they are put together; each part knows its own rules. Knows no mitmproxy.
 Laws: fails closed, so before `start`, after `close`, and whenever something inside breaks, the answer is a 503. Nothing
@@ -28,14 +28,18 @@ from codex_manager.core.openai_error import error_body
 from codex_manager.engine.clock import SystemClock
 from codex_manager.engine.engine import Engine
 from codex_manager.engine.messages import Answer, Body, Request
+from codex_manager.engine.settings import EngineSettings
 from codex_manager.proxy import translate
+from codex_manager.proxy.accounting import Accounting
 from codex_manager.proxy.answers import plain_answer
 from codex_manager.proxy.dialer import Dialer
 from codex_manager.proxy.forward import ForwardSettings
-from codex_manager.proxy.gate import Gate
+from codex_manager.proxy.gate import METRICS_PATH, Gate
+from codex_manager.proxy.head import path_of
 from codex_manager.proxy.incoming import Admission, Incoming, Limits
 from codex_manager.proxy.local import Capacity, local_answer
 from codex_manager.proxy.local_keys import LocalKey
+from codex_manager.proxy.metrics_page import MetricsPage
 from codex_manager.proxy.models import ModelsUnion, is_models_list
 from codex_manager.proxy.own_address import Bound, leads_to
 from codex_manager.proxy.passing import Passing
@@ -85,6 +89,8 @@ class Runtime:
         self._engine: Engine | None = None
         self._models: ModelsUnion | None = None
         self._upstream: Upstream | None = None
+        self._accounting = Accounting(paths, config)
+        self._metrics = MetricsPage(self._accounting)
         self._watches: list[asyncio.Task[None]] = []
         self._said: dict[str, str] = {}
         self._started_at = time.monotonic()
@@ -164,9 +170,18 @@ class Runtime:
         dialer = Dialer(lambda: self._forward.dial)
         self._passing = Passing(self._upstream, dialer, lambda: translate.timeouts(self._config))
         accounts = await self._accounts()
-        settings = translate.engine_settings(self._config, pinned=self._contents.pinned, bound=self._bound)
+        await self._accounting.open()
         clock = SystemClock()
-        self._engine = Engine(self._upstream, settings, accounts, clock=clock, random=random.Random())
+        self._engine = Engine(
+            self._upstream,
+            self._engine_settings(),
+            accounts,
+            clock=clock,
+            random=random.Random(),
+            book=self._accounting.book,
+            pricing=self._accounting.prices,
+        )
+        self._accounting.serve(self._engine)
         self._models = ModelsUnion(self._engine, clock.monotonic)
         self._gate = self._new_gate()
         self._started_at = time.monotonic()
@@ -178,7 +193,10 @@ class Runtime:
         ]
 
     async def close(self) -> None:
-        """Stop watching, close what runs upstream, forget the keys. Safe to call twice, and before `start`."""
+        """Stop watching, close what runs upstream, write down what it cost, forget the keys.
+
+        Safe to call twice, and before `start`.
+        """
         for task in self._watches:
             task.cancel()
         await asyncio.gather(*self._watches, return_exceptions=True)
@@ -189,6 +207,7 @@ class Runtime:
             await engine.aclose()
         if self._upstream is not None:
             await self._upstream.aclose()
+        await self._accounting.aclose()
         self._contents = Contents(None)
         await asyncio.to_thread(self._source.close)
 
@@ -224,6 +243,8 @@ class Runtime:
         if self._engine is None or self._models is None or admission.foreign:
             return _broken("codex-manager does not carry this request.")
         if admission.local:
+            if path_of(incoming.target) == METRICS_PATH:
+                return await self._metrics.answer(incoming, uptime_s=time.monotonic() - self._started_at)
             answer = local_answer(
                 incoming.method,
                 incoming.target,
@@ -245,6 +266,8 @@ class Runtime:
             client=admission.client,
             id=uuid.uuid4().hex,
         )
+        if not self._accounting.prices.is_ready:
+            await self._accounting.prices.ready()
         if is_models_list(incoming.method, incoming.target):
             return await self._models.answer(request)
         return await self._engine.handle(request)
@@ -252,7 +275,12 @@ class Runtime:
     def _capacity(self) -> Capacity:
         assert self._engine is not None
         report = self._engine.report()
-        return Capacity(accounts=len(report.accounts), available=report.available, locked=report.locked)
+        return Capacity(
+            accounts=len(report.accounts),
+            available=report.available,
+            locked=report.locked,
+            recording=self._accounting.health,
+        )
 
     # Changes on disk -------------------------------------------------------------------------------------------------
 
@@ -275,6 +303,7 @@ class Runtime:
         self._forward = translate.forward_settings(config, self._bound, route.context)
         assert self._upstream is not None
         self._upstream.follow(route)
+        await self._accounting.follow(config)
         await self._apply()
         self._said.pop("config", None)
         if changed:
@@ -303,11 +332,16 @@ class Runtime:
         assert self._engine is not None
         assert self._models is not None
         accounts = await self._accounts()
-        settings = translate.engine_settings(self._config, pinned=self._contents.pinned, bound=self._bound)
-        self._engine.update(settings=settings, accounts=accounts)
+        self._engine.update(settings=self._engine_settings(), accounts=accounts)
+        self._accounting.recall()
         self._models.forget(accounts or ())
         self._gate = self._new_gate()
         return accounts
+
+    def _engine_settings(self) -> EngineSettings:
+        return translate.engine_settings(
+            self._config, pinned=self._contents.pinned, bound=self._bound, client_keys=self._client_keys
+        )
 
     def _new_gate(self) -> Gate:
         settings = translate.gate_settings(self._config, self._client_keys, self._bound)
