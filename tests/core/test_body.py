@@ -37,6 +37,8 @@ JSON_TYPE = "application/json"
         (b'{"stream":"true"}', BodyFacts()),
         (b'{"stream":1}', BodyFacts()),
         (b'{"stream":true,"stream":false}', BodyFacts()),
+        (b'{"stream_options":null}', BodyFacts(stream_options=True)),
+        (b'{"messages":[{"stream_options":{}}]}', BodyFacts()),
         (b'{"background":true}', BodyFacts(background=True)),
         (b'{"background":null}', BodyFacts()),
         (b'{"conversation":"conv_1"}', BodyFacts(conversation=True)),

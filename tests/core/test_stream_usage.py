@@ -83,7 +83,7 @@ def test_a_request_is_asked_in_its_own_bytes(body, asking):
     assert inject(body) == asking
     said = facts("application/json", body)
     if not said.malformed and body[:1] != b"[" and b"\0" not in body:
-        assert inject(body, streams=said.stream) == asking
+        assert inject(body, streams=said.stream, options=said.stream_options) == asking
 
 
 @pytest.mark.parametrize("body", [b'{"stream":false,"stream":true}', b'{"stream":true,"stream":false}'])
@@ -105,7 +105,7 @@ def test_nothing_else_changes(request, ascii_only, indent):
     request["stream"] = True
     body = json.dumps(request, ensure_ascii=ascii_only, indent=indent).encode()
     asking = inject(body)
-    assert asking == inject(body, streams=True)
+    assert asking == inject(body, streams=True, options="stream_options" in request)
     options = request.get("stream_options")
     if asking is None:  # it asks already, or says something that no server understands
         assert options is not None

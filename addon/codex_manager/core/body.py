@@ -38,6 +38,8 @@ class BodyFacts:
 
     model: str | None = None
     stream: bool = False
+    stream_options: bool = False
+    """It says something of its own about the stream (core.stream_usage)."""
     background: bool = False
     """The upstream goes on with the job after the answer."""
     conversation: bool = False
@@ -88,6 +90,7 @@ def _json_facts(body: bytes) -> BodyFacts:
     return BodyFacts(
         model=_model(data.get("model")),
         stream=data.get("stream") is True,
+        stream_options="stream_options" in data,
         background=data.get("background") is True,
         conversation=bool(data.get("conversation")),
         max_output_tokens=_cap(data),

@@ -22,14 +22,13 @@ __all__ = ["UsageRemover", "inject"]
 
 _ASK: Final = b'"stream_options":{"include_usage":true},'
 _BEGIN: Final = re.compile(rb"\s*+(?:\xef\xbb\xbf)?\s*+\{(?!\x00)")
-_ESCAPED_LETTER: Final = re.compile(rb"\\u00(?:5[fF]|6[1-9a-fA-F]|7[0-9aA])")
-"""A small ASCII letter or `_` written as an escape, which no encoder does: a name may hide in it."""
 
 
-def inject(body: bytes, *, streams: bool | None = None) -> bytes | None:
+def inject(body: bytes, *, streams: bool | None = None, options: bool | None = None) -> bytes | None:
     """The request with the question for usage in it; None when there is nothing to ask or the body is odd.
 
-    `streams`: what `core.body.facts` found in this very body (`stream`), so that it need not be parsed again.
+    `streams` and `options`: what `core.body.facts` found in this very body (`stream`, `stream_options`), so that it need
+    not be parsed again.
     """
     if streams is False:
         return None
@@ -37,8 +36,7 @@ def inject(body: bytes, *, streams: bool | None = None) -> bytes | None:
     if opening is None:
         return None
     at = opening.end()
-    has_escapes = b"\\u00" in body and _ESCAPED_LETTER.search(body) is not None
-    if streams and not has_escapes and b"stream_options" not in body:
+    if streams and options is False:
         return body[:at] + _ASK + body[at:]
     return _injected_with_care(body, at)
 

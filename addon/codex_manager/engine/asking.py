@@ -90,7 +90,7 @@ def asking_for_usage(
         return None
     if (
         headers.get("content-encoding", "identity") != "identity"
-        or (asking := inject(body, streams=said.stream)) is None
+        or (asking := inject(body, streams=said.stream, options=said.stream_options)) is None
     ):
         return None
     # What is compressed nothing can be taken out of.

@@ -68,7 +68,9 @@ def test_cost(capsys):
         "Responses delta": cost(lambda: responses.feed(event)),
         "taking nothing out of an event": cost(lambda: remover.feed(plain)),
         "taking usage: null out": cost(lambda: remover.feed(null)),
-        f"asking, body of {len(turn):,} bytes, parsed before": cost(lambda: inject(turn, streams=True), 200),
+        f"asking, body of {len(turn):,} bytes, parsed before": cost(
+            lambda: inject(turn, streams=True, options=False), 200
+        ),
         f"asking, body of {len(turn):,} bytes, not parsed before": cost(lambda: inject(turn), 20),
         f"chat answer of {len(answer):,} bytes": cost(lambda: read(CHAT, answer), 200),
         f"image answer of {len(image):,} bytes": cost(lambda: read(IMAGES, image), 3),
