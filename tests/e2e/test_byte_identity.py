@@ -27,7 +27,7 @@ FORM = (
     b"Content-Type: application/octet-stream\r\n\r\n" + bytes(range(256)) * 40 + b"\r\n--b0--\r\n"
 )
 IDENTITY = {"host", "authorization", "openai-organization", "openai-project", "cookie"}
-OURS = {"x-account-id", "x-account-label", "x-routing-strategy", "x-retry-count"}
+OURS = {"x-account-id", "x-account-label", "x-routing-strategy", "x-retry-count", "x-codex-manager-request-id"}
 VARYING = {"connection", "x-request-id", "set-cookie", "x-ratelimit-remaining-requests", "x-ratelimit-remaining-tokens"}
 
 

@@ -19,6 +19,7 @@ import pytest
 from tests.e2e.forward import CHAT, H2, HOST, authorized, ca_of, connect, everything, request, secure, tls_fake
 from tests.support import LOCAL_KEY, account, make_home, running_proxy, wait_for
 
+from codex_manager.ledger import Reader
 from codex_manager.testing import answers
 
 
@@ -95,6 +96,11 @@ def test_the_sdk_unmodified_by_two_variables(upstream, home_of):
     fake = upstream[0]
     assert (fake.counts("sk-good"), fake.counts("sk-limited")) == (2, 1)
     assert fake.connections_total <= 2
+    with Reader.open(home.path / "ledger.db") as reader:
+        assert sorted((r.status, r.streamed, r.estimated, r.account) for r in reader.requests()) == [
+            (200, False, False, "good"),
+            (200, True, False, "good"),
+        ]
 
 
 def test_a_foreign_key_is_told_which_variable_to_set(upstream, home_of):

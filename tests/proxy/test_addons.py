@@ -20,6 +20,7 @@ import pytest
 
 from tests.support import LOCAL_KEY, account, make_home, stop, wait_for
 
+from codex_manager.ledger import Reader
 from codex_manager.testing import FakeOpenAI, answers, in_thread, toxics
 
 
@@ -112,7 +113,13 @@ def test_the_sdk_and_its_streams_fail_over(mode, home, fake, tmp_path):
             )
             assert len(list(stream)) > 2
         assert proxy.ask(headers={"Authorization": "Bearer wrong"})[0] == 401
+        assert (
+            b'account="good",endpoint="chat/completions",model="gpt-4o-mini"} 2.0'
+            in proxy.ask("/metrics", body=None)[2]
+        )
     assert fake.counts(KEY) == 2
+    with Reader.open(home.path / "ledger.db") as reader:
+        assert [record.status for record in reader.requests()] == [200, 200]
     assert "Traceback" not in proxy.said()
 
 
@@ -218,7 +225,8 @@ def test_other_hosts_are_mitmproxys_own_business(home, fake, tmp_path):
 def test_no_key_is_in_a_dump_a_log_or_a_har(home, fake, tmp_path):
     dump, har = tmp_path / "flows", tmp_path / "flows.har"
     with mitm(home, tmp_path, "-w", str(dump), "--set", f"hardump={har}", "-v", "--flow-detail", "4") as proxy:
-        assert proxy.ask()[0] == 200
+        status, headers, _ = proxy.ask()
+        assert (status, len(headers["X-Codex-Manager-Request-Id"])) == (200, 32)
         assert proxy.ask(headers={"Authorization": "Bearer sk-foreign-0123456789"})[0] == 401
         with socket.create_connection(("127.0.0.1", proxy.port), timeout=5) as half:
             half.sendall(f"POST /v1/x HTTP/1.1\r\nAuthorization: Bearer {LOCAL_KEY}".encode())
@@ -231,6 +239,7 @@ def test_no_key_is_in_a_dump_a_log_or_a_har(home, fake, tmp_path):
         assert secret.encode() not in shown.replace(b"OPENAI_API_KEY to sk-codex-manager", b""), secret
     assert b"Bearer [codex-manager]" in shown
     assert b"good" in dump.read_bytes()  # the flow names the account that served it
+    assert b"tokens \xc2\xb7 $0.000" in dump.read_bytes()  # and what it used
 
 
 @pytest.mark.slow

@@ -87,11 +87,15 @@ class Tab:
         self.answered_by = ""
         """Strategy, once there is an answer."""
         self.detail: dict[str, Any] = {}
+        self._told: dict[str, str | int | float] | None = None
+        """Facts of the client's answer, for whoever looks at its flow."""
         self._attempts: list[Attempt] = []
         self._tries = 0
         self._try_began = 0.0
         self._trying: Choice | None = None
-        self._is_trying = self._is_sent = self._is_owed = self._is_carried = self._is_closed = False
+        self.is_closed = False
+        """It is booked."""
+        self._is_trying = self._is_sent = self._is_owed = self._is_carried = False
         self._hold: Hold | None = None
         self._reservation = ""
         self._status = 0
@@ -190,9 +194,9 @@ class Tab:
 
     def answered(self, answer: Answer, refusal: Refusal | None = None) -> None:
         """The client gets this. The end, unless it is an answer of which the rest is still to come."""
-        answer.request_id = self.id
+        answer.request_id, self._told = self.id, answer.facts
         self.answered_by = answer.strategy
-        if self._is_carried or self._is_closed:
+        if self._is_carried or self.is_closed:
             return
         if refusal is not None:
             self.detail["out"] = [list(reason) for reason in self.against(refusal.reasons)]
@@ -200,7 +204,7 @@ class Tab:
 
     def abandon(self, failure: str = GONE) -> None:
         """There will be no answer: the client left, or we broke."""
-        if self._is_closed:
+        if self.is_closed:
             return
         if self._is_trying:
             if self._is_sent and self.asked.is_billed:
@@ -218,7 +222,7 @@ class Tab:
         streamed: bool = False,
     ) -> None:
         """The answer has ended, one way or another: book what it used. `first_byte` is monotonic."""
-        if self._is_closed:
+        if self.is_closed:
             return
         if self._is_trying:
             self._tried(status or 200, failure, "")
@@ -252,7 +256,7 @@ class Tab:
         )
 
     def _guarded(self, work: Callable[[], None]) -> None:
-        self._is_closed = True
+        self.is_closed = True
         try:
             work()
         except Exception as error:  # noqa: BLE001 - counting never fails a request
@@ -332,6 +336,10 @@ class Tab:
         cost = self._metering.cost(self.asked.model, usage)
         self.cost = record.cost = cost.usd
         record.priced = cost.known
+        if (told := self._told) is not None:
+            told["input_tokens"], told["output_tokens"], told["usd"] = usage.input, usage.output, float(cost.usd)
+            if usage.estimated:
+                told["estimated"] = 1
 
     def _book(self, record: Record) -> None:
         """Write it down, and put what it cost in the place of what was held."""

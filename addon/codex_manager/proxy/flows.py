@@ -14,7 +14,7 @@ from codex_manager.engine.messages import Answer, Headers
 from codex_manager.proxy.messages import make_response
 
 
-__all__ = ["identity_headers", "mask", "record", "response_of", "unmask"]
+__all__ = ["conclude", "identity_headers", "mask", "record", "response_of", "unmask"]
 
 PLACEHOLDER = b"Bearer [codex-manager]"
 MASKED = {b"authorization": PLACEHOLDER, b"proxy-authorization": b"[codex-manager]", b"cookie": b"[codex-manager]"}
@@ -84,6 +84,22 @@ def record(flow: http.HTTPFlow, answer: Answer, sent_at: float) -> None:
     facts: dict[str, str | int | float] = {"strategy": answer.strategy, "retries": answer.retries}
     if answer.account_id is not None:
         facts |= {"account_id": answer.account_id, "account": answer.account_label or ""}
-        retries = {0: "", 1: " · 1 retry"}.get(answer.retries, f" · {answer.retries} retries")
-        flow.comment = f"{answer.account_label or answer.account_id} · {answer.strategy}{retries}"
+        flow.comment = _comment(answer)
     flow.metadata["codex_manager"] = facts | answer.facts
+
+
+def conclude(flow: http.HTTPFlow, answer: Answer) -> None:
+    """Add what the answer turned out to have used, unless somebody has put another comment or other facts there."""
+    facts = flow.metadata.get("codex_manager")
+    if "usd" not in answer.facts or not isinstance(facts, dict):
+        return
+    facts |= answer.facts
+    if flow.comment == (before := _comment(answer)):
+        used = f"{answer.facts['input_tokens']} + {answer.facts['output_tokens']} tokens"
+        about = "about " if "estimated" in answer.facts else ""
+        flow.comment = f"{before} · {about}{used} · ${answer.facts['usd']:.4f}"
+
+
+def _comment(answer: Answer) -> str:
+    retries = {0: "", 1: " · 1 retry"}.get(answer.retries, f" · {answer.retries} retries")
+    return f"{answer.account_label or answer.account_id} · {answer.strategy}{retries}"

@@ -134,6 +134,8 @@ class ReplyStream(HttpStream):
                 exchange.sink = self._direct(response)
             yield CodexUpstreamReadHook(exchange)
             data = exchange.chunk
+        if viewed:
+            flows.conclude(self.flow, answer)
         if exchange.ending is Ending.WHOLE:
             if transform:
                 for piece in _pieces(transform(b"")):
