@@ -14,12 +14,16 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
+from codex_manager.core.bindings import Binding
+from codex_manager.core.owners import Owner
+from codex_manager.core.persist import Mark
 from codex_manager.core.record import Record
 from codex_manager.core.snapshot import Snapshot
 from codex_manager.ledger.calendar import Calendar
 from codex_manager.ledger.database import connect_reading, identity
 from codex_manager.ledger.errors import mapped_errors
 from codex_manager.ledger.queries import Domain, domains_in, snapshots_in
+from codex_manager.ledger.remembered import bindings_in, marks_in, owner_in, owners_in, remembers
 from codex_manager.ledger.rows import COLUMNS, from_nano, record_of
 from codex_manager.ledger.sums import MEASURES
 from codex_manager.ledger.totals import Totals, read, totals_of
@@ -226,6 +230,10 @@ class Reader:
         found = self._records("id >= ? AND id < ?", (request_id, request_id + "\U0010ffff"), 2) if request_id else []
         return found[0] if len({record.id for record in found}) == 1 else None
 
+    def like(self, beginning: str, limit: int = 100) -> list[Record]:
+        """The requests whose ids begin so, newest first; what was booked of their lost attempts is among them."""
+        return self._records("id >= ? AND id < ?", (beginning, beginning + "\U0010ffff"), limit)
+
     def requests(
         self,
         *,
@@ -251,6 +259,32 @@ class Reader:
         if failed is not None:
             where.append("failure != ''" if failed else "failure = ''")
         return self._records(" AND ".join(where), values, limit)
+
+    # What is remembered ----------------------------------------------------------------------------------------------
+
+    def owner(self, name: str) -> Owner | None:
+        """Who has the thing of OpenAI's with this id; None when nobody is known to."""
+        with mapped_errors(self.path):
+            return owner_in(self._connected(), name) if remembers(self._connected()) else None
+
+    def owners(
+        self, *, account_id: str | None = None, family: str | None = None, limit: int = 1000
+    ) -> list[tuple[str, Owner]]:
+        """Things by id, the last seen first; only those seen through this account, only of this family."""
+        with mapped_errors(self.path):
+            if not remembers(self._connected()):
+                return []
+            return list(owners_in(self._connected(), account_id=account_id, family=family, limit=limit))
+
+    def marks(self) -> list[Mark]:
+        """Rests, blocks, exclusions and bad keys as they were written last; also some that are over."""
+        with mapped_errors(self.path):
+            return marks_in(self._connected()) if remembers(self._connected()) else []
+
+    def bindings(self) -> list[tuple[str, Binding]]:
+        """Where conversations are at home, the last used first; times are Unix seconds."""
+        with mapped_errors(self.path):
+            return bindings_in(self._connected()) if remembers(self._connected()) else []
 
     # The rest --------------------------------------------------------------------------------------------------------
 
@@ -288,7 +322,7 @@ class Reader:
         )
 
     def _records(self, where: str, values: Sequence[object], limit: int) -> list[Record]:
-        question = f"SELECT {', '.join(COLUMNS)} FROM request WHERE {where} ORDER BY time DESC LIMIT ?"  # noqa: S608 - our own names
+        question = f"SELECT {', '.join(COLUMNS)} FROM request WHERE {where} ORDER BY time DESC, number DESC LIMIT ?"  # noqa: S608 - our own names
         return [record_of(row) for row in self._all(question, [*values, limit])]
 
     def _all(self, sql: str, values: Sequence[object] = ()) -> list[Any]:
