@@ -7,14 +7,13 @@ else goes on as it came, in its order and case.
 """
 
 import base64
-import ipaddress
 import secrets
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from urllib.parse import urlsplit
 
 from codex_manager.core.account import Account
+from codex_manager.core.place import is_header_text, place_of
 from codex_manager.engine.messages import Headers, Request
 from codex_manager.engine.transport import Endpoint, UpstreamRequest
 from codex_manager.engine.websocket_frames import deflate_offers
@@ -34,7 +33,6 @@ SWITCH = frozenset({b"connection", b"upgrade", b"sec-websocket-key", b"sec-webso
 OWN_PREFIX = b"x-codex-manager-"
 NO_BODY = frozenset({"GET", "HEAD", "OPTIONS", "DELETE", "TRACE"})
 """Methods that say nothing about a body when there is none; others say `Content-Length: 0` (RFC 9110 §8.6)."""
-DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
 class UnsendableError(Exception):
@@ -54,13 +52,13 @@ class Way:
         """Why nothing can be sent to this account as it is configured; None when it can."""
         identity = []
         for name, value in ((b"OpenAI-Organization", account.organization), (b"OpenAI-Project", account.project)):
-            if value and _is_header_text(value):
+            if value and is_header_text(value):
                 identity.append((name, value.encode("ascii")))
         self._identity: Headers = tuple(identity)
 
     @property
     def origin(self) -> str:
-        return str(self.endpoint)
+        return str(self.endpoint) if self.endpoint is not None else ""
 
     def request(self, request: Request, on_sent: Callable[[], None] | None = None) -> UpstreamRequest:
         """The client's request as it goes to this account. Raises UnsendableError."""
@@ -140,48 +138,10 @@ def _framing(request: Request) -> tuple[tuple[bytes, bytes] | None, int | None]:
 
 
 def way_to(account: Account, default_base_url: str, own_addresses: frozenset[tuple[str, int]]) -> Way:
-    """How to reach an account, or why it cannot be reached. A path of `/v1` at the end of a base URL is the API's own."""
-    key = account.api_key.reveal()
-    if not key or not _is_header_text(key) or " " in key:
-        return Way(account, None, b"", "its key cannot be sent in a header (it is empty or has characters no key has)")
-    base_url = account.base_url or default_base_url
-    try:
-        parts = urlsplit(base_url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        host, port = None, None
-    if host is None or parts.scheme not in DEFAULT_PORTS or not _is_header_text(parts.path) or not host.isascii():
-        return Way(account, None, b"", "its base URL is not one")
-    endpoint = Endpoint(parts.scheme, host, port or DEFAULT_PORTS[parts.scheme])
-    if _is_our_own(endpoint, own_addresses):
-        return Way(account, endpoint, b"", f"its base URL {endpoint} is this proxy itself")
-    return Way(account, endpoint, parts.path.rstrip("/").removesuffix("/v1").encode("ascii"), None)
-
-
-def _is_our_own(endpoint: Endpoint, own_addresses: frozenset[tuple[str, int]]) -> bool:
-    """Whether we listen there. On our port every name for this machine counts, however it is written."""
-    for host, port in own_addresses:
-        if port == endpoint.port and (
-            endpoint.host == host.lower() or (_is_this_machine(endpoint.host) and _is_this_machine(host))
-        ):
-            return True
-    return False
-
-
-def _is_this_machine(host: str) -> bool:
-    name = host.lower().rstrip(".")
-    if name == "localhost" or name.endswith(".localhost"):
-        return True
-    try:
-        address = ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None) or address
-    return bool(mapped.is_loopback or mapped.is_unspecified)
-
-
-def _is_header_text(text: str) -> bool:
-    return all(" " <= character <= "~" for character in text)
+    """How to reach an account, or why it cannot be reached (core.place)."""
+    place = place_of(account, default_base_url, own_addresses)
+    endpoint = Endpoint(place.scheme, place.host, place.port) if place.host else None
+    return Way(account, endpoint, place.prefix.encode("ascii"), place.unusable)
 
 
 def answer_headers(headers: Headers) -> Headers:
