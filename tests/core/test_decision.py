@@ -3,6 +3,7 @@
 import math
 
 from collections import Counter
+from decimal import Decimal
 
 import pytest
 
@@ -47,6 +48,12 @@ class World:
         candidate = next(c for c in self.candidates if c.account.label == label)
         return self.state.begin(candidate.account, candidate.origin, model, tokens, now)
 
+    def spend(self, label, usd, limit="10"):
+        spending, key = self.state.spending, ("account", label)
+        spending.at(NOW, NOW)
+        spending.set_limits(key, Decimal(limit), None)
+        spending.settle(spending.reserve([key], Decimal(0)), Decimal(usd), 1)
+
     def choose(self, now=NOW, **facts):
         return choose(
             Facts(**{"model": "gpt-4o", "access": "gpt-4o", **facts}), self.candidates, self.state, self.policy, now
@@ -88,6 +95,10 @@ def refused_key(world):
     world.standing("a").auth_failed = "invalid_api_key"
 
 
+def at_its_limit(world):
+    world.spend("a", "10")
+
+
 def no_access(world):
     world.state.exclude("a", "gpt-4o", NOW + 3600.0, NOW)
 
@@ -104,6 +115,7 @@ BLOCKS = {
     Obstacle.UNUSABLE: lambda world: world.edit("a", unusable="its base URL is this proxy itself"),
     Obstacle.AUTH_FAILED: refused_key,
     Obstacle.BILLING: out_of_credit,
+    Obstacle.SPENDING: at_its_limit,
     Obstacle.EGRESS: egress,
     Obstacle.RATE: limited,
     Obstacle.PROBING: probing,
@@ -131,6 +143,62 @@ def test_switch_overrides_the_strategy_but_no_block(obstacle):
 
 def test_switch_is_what_decided():
     assert World(policy=Policy(pinned="c")).choose().by == "switch"
+
+
+def test_a_limit_is_asked_for_what_the_request_may_cost():
+    world = World("a")
+    world.spend("a", "9")
+    assert world.chosen(need=Decimal(1)) == "a"
+    assert world.against(need=Decimal("1.01")) == {"a": Obstacle.SPENDING}
+    (reason,) = world.choose(need=Decimal("1.01")).reasons
+    assert reason.until == 86_400.0, "wall clock and monotonic are one here"
+    assert reason.detail == (
+        "this request may cost $1.01, more than is left of its daily limit of $10.00, $9.00 spent,"
+        " counts anew from 1970-01-02 00:00 UTC"
+    )
+
+
+def test_what_costs_nothing_passes_every_limit():
+    world = World("a")
+    world.spend("a", "10")
+    assert world.against() == {"a": Obstacle.SPENDING}
+    assert world.chosen(free=True) == "a"
+
+
+def test_nobody_waits_for_a_limit_to_turn():
+    world = World("a")
+    world.spend("a", "10")
+    decision = world.choose(now=86_399.0)
+    assert isinstance(decision, Refusal)
+    assert decision.soonest() is None
+
+
+def test_at_its_limit_an_account_is_not_called_rate_limited():
+    world = World("a")
+    limited(world)
+    world.spend("a", "10")
+    assert world.against() == {"a": Obstacle.SPENDING}
+
+
+def test_a_limit_leaves_an_excluded_account_out_as_long_as_the_limited_one_may_come_back():
+    world = World("ab")
+    world.spend("a", "10")
+    world.state.exclude("b", "gpt-4o", NOW + 3600.0, NOW)
+    assert world.against() == {"a": Obstacle.SPENDING, "b": Obstacle.MODEL_ACCESS}
+
+
+def test_least_utilized_counts_dollars_like_rates():
+    world = World("abc")
+    world.spend("a", "5")
+    world.spend("b", "3")
+    world.scope("c").capacity.learn(Headroom(limit_requests=100, remaining_requests=60, reset_requests_s=60.0), NOW)
+    assert world.chosen() == "b"
+    hold = world.state.spending.reserve([("account", "b")], Decimal("1.5"))
+    assert world.chosen() == "c", "set aside is used"
+    world.state.spending.release(hold)
+    assert world.chosen() == "b"
+    world.scope("b").capacity.learn(Headroom(limit_requests=100, remaining_requests=10, reset_requests_s=60.0), NOW)
+    assert world.chosen() == "c", "the tightest limit counts"
 
 
 def test_a_scope_is_the_domain_and_the_model():

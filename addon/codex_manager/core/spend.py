@@ -24,7 +24,7 @@ from typing import Final
 from codex_manager.core.allowance import Allowance, Purse, Shortage, dollars
 from codex_manager.core.pricing import ZERO
 from codex_manager.core.snapshot import Snapshot
-from codex_manager.core.window import Span, Window, day_of, month_of
+from codex_manager.core.window import Span, Window, bounded, day_of, month_of
 
 
 __all__ = ["Hold", "Key", "Shortage", "Spending", "dollars"]
@@ -64,7 +64,7 @@ class Spending:
         self.offset = 0.0
         """Wall clock − monotonic, for telling when windows turn."""
         self._spans: dict[Window, Span] = dict.fromkeys(("day", "month", "provider"), Span(0.0, 0.0))
-        self._start = self._end = 0.0
+        self._start, self._end = math.inf, -math.inf
         """Between these all spans stay what they are."""
         # What the ledger last said, for limits that are set later; what OpenAI last said of an account.
         self._figures: Figures = {}
@@ -155,7 +155,7 @@ class Spending:
         Only time that has passed empties a purse: when clock or zone are changed, what was spent goes on counting until
         the ledger says what belongs where.
         """
-        self._wall = wall
+        self._wall = wall = bounded(wall)
         day, month, provider = day_of(wall, self._zone), month_of(wall, self._zone), month_of(wall, dt.UTC)
         self._spans = {"day": day, "month": month, "provider": provider}
         self._start, self._end = max(day.start, provider.start), min(day.end, provider.end)

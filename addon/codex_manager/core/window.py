@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 
-__all__ = ["Span", "Window", "day_of", "moment", "month_of"]
+__all__ = ["Span", "Window", "bounded", "day_of", "moment", "month_of"]
 
 type Window = Literal["day", "month", "provider"]
 """Which limit: ours for a day, ours for a month, or the one OpenAI itself holds the account to each month."""
 
-EARLIEST: Final = 86_400.0
+EARLIEST: Final = 0.0
 LATEST: Final = 250_000_000_000.0
-"""A day of 1970 and the year 9892: between them every zone has a date, and one before and after it."""
+"""The year 9892: until then every zone has a date, and a month that ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,13 @@ def month_of(wall: float, zone: dt.tzinfo) -> Span:
 
 def moment(wall: float) -> str:
     """`2026-11-02 00:00 UTC`: a time as an error text gives it, whose reader may be anywhere. Rounded up to the minute."""
-    minutes = -(-int(_bounded(wall)) // 60)
+    minutes = -(-int(bounded(wall)) // 60)
     return f"{dt.datetime.fromtimestamp(minutes * 60, dt.UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def bounded(wall: float) -> float:
+    """The nearest time that has a date."""
+    return min(max(wall, EARLIEST), LATEST) if wall == wall else EARLIEST  # noqa: PLR0124 - not a number
 
 
 def _begin(date: dt.date, zone: dt.tzinfo) -> float:
@@ -56,8 +61,4 @@ def _begin(date: dt.date, zone: dt.tzinfo) -> float:
 
 
 def _local(wall: float, zone: dt.tzinfo) -> dt.datetime:
-    return dt.datetime.fromtimestamp(_bounded(wall), zone)
-
-
-def _bounded(wall: float) -> float:
-    return min(max(wall, EARLIEST), LATEST) if wall == wall else EARLIEST  # noqa: PLR0124 - not a number
+    return dt.datetime.fromtimestamp(bounded(wall), zone)

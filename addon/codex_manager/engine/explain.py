@@ -88,8 +88,10 @@ def span(seconds: float) -> str:
     minutes = round(seconds / 60)
     if minutes < 60:
         return f"{minutes}m"
+    if minutes < 48 * 60:
+        return f"{minutes // 60}h {minutes % 60}m"
     hours = round(minutes / 60)
-    return f"{minutes // 60}h {minutes % 60}m" if hours < 48 else f"{hours // 24}d {hours % 24}h"
+    return f"{hours // 24}d {hours % 24}h"
 
 
 def locked() -> ErrorAnswer:
