@@ -4,6 +4,7 @@ import contextlib
 import sqlite3
 
 from decimal import Decimal
+from typing import Any
 
 from tests.support import wait_for
 
@@ -28,22 +29,22 @@ class Clock:
 
 def record(number=1, /, usd="0.01", **fields):
     """An ordinary request that went well."""
-    fields = {
+    every: dict[str, Any] = {
         "id": f"{number:032x}", "time": NOON, "client": "default", "method": "POST", "endpoint": "responses",
         "model": "gpt-5", "account_id": WORK, "account": "work", "domain": "org-a", "status": 200,
         "attempts": (Attempt(WORK, "work", 0.0012, 0.5, 200, by="least_utilized"),), "strategy": "least_utilized",
         "duration_s": 1.5, "first_byte_s": 0.5, "usage": Usage(input=100, cached=40, output=20, reasoning=5),
         "cost": Decimal(usd),
     } | fields  # fmt: skip
-    return Record(**fields)
+    return Record(**every)
 
 
 def reservation(name, /, usd="0.50", **fields):
-    fields = {
+    every: dict[str, Any] = {
         "id": name, "time": NOON, "account_id": WORK, "account": "work", "client": "default", "endpoint": "responses",
         "model": "gpt-5", "usd": Decimal(usd),
     } | fields  # fmt: skip
-    return Reservation(**fields)
+    return Reservation(**every)
 
 
 def written(ledger, seconds=10.0):

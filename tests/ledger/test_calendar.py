@@ -12,15 +12,23 @@ from hypothesis import strategies as st
 from codex_manager.ledger.calendar import Calendar
 
 
-ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "America/Havana", "Pacific/Apia"]
+ZONES = [
+    "UTC",
+    "Europe/Berlin",
+    "America/New_York",
+    "Asia/Kolkata",
+    "Australia/Lord_Howe",
+    "America/Havana",
+    "Pacific/Apia",
+]
 
 
 def zone(name):
     return dt.UTC if name == "UTC" else zoneinfo.ZoneInfo(name)
 
 
-def at(name, *when):
-    return dt.datetime(*when, tzinfo=zone(name)).timestamp()
+def at(name, year, month, day=1, hour=0, minute=0, second=0):
+    return dt.datetime(year, month, day, hour, minute, second, tzinfo=zone(name)).timestamp()
 
 
 @pytest.mark.parametrize(
@@ -37,7 +45,7 @@ def at(name, *when):
 )  # fmt: skip
 def test_windows_begin_where_the_user_says(name, moment, hour, day, month):
     windows = Calendar(zone(name)).at(at(name, *moment))
-    expected = [at(name, *one, *([0] * max(0, 3 - len(one)))) for one in (hour, day, month)]
+    expected = [at(name, *one) for one in (hour, day, month)]
     assert [windows.hour, windows.day, windows.month] == expected
 
 

@@ -7,7 +7,7 @@ from tests.ledger.samples import record, reservation
 
 from codex_manager.ledger import inbox as module
 from codex_manager.ledger.calendar import Calendar
-from codex_manager.ledger.inbox import Inbox
+from codex_manager.ledger.inbox import Inbox, Item
 
 
 def new():
@@ -45,8 +45,9 @@ def test_what_is_too_much_leaves_its_sums_and_is_counted(monkeypatch):
 
 
 def test_threads_lose_nothing():
-    inbox, numbers = new(), []
-    taken = []
+    inbox = new()
+    numbers: list[int] = []
+    taken: list[Item] = []
 
     def put():
         numbers.extend(inbox.put_record(record(1)) for _ in range(2000))

@@ -15,7 +15,7 @@ from codex_manager.core.pricing import Cost
 from codex_manager.core.snapshot import Snapshot
 from codex_manager.core.usage import Usage
 from codex_manager.engine.book import Book
-from codex_manager.ledger import Clerk, Domain, Ledger, Reader, Spent
+from codex_manager.ledger import Clerk, Domain, Ledger, Reader, Spent, Totals
 
 
 ACCOUNT = ("account", WORK)
@@ -45,7 +45,7 @@ def test_what_is_recorded_is_on_disk_when_it_is_closed(path):
 
 
 def test_totals_say_what_was_spent_and_how_far_they_reach(path):
-    told = []
+    told: list[Totals] = []
     with opened(path, on_batch=told.append) as ledger:
         assert ledger.totals().of(ACCOUNT) == Spent(Decimal(0), Decimal(0))
         ledger.record(record(1, "1.25"))
@@ -78,7 +78,8 @@ def test_a_new_day_and_a_new_month_begin_with_nothing(path):
 
 
 def test_a_turn_of_the_day_is_told_without_traffic(path):
-    clock, told = Clock(), []
+    clock = Clock()
+    told: list[Totals] = []
     with opened(path, clock=clock, on_batch=told.append) as ledger:
         ledger.record(record(1, "3"))
         assert written(ledger)
@@ -172,7 +173,9 @@ def test_what_is_still_reserved_at_a_clean_end_is_booked(path):
 
 def test_an_open_record_is_settled_once(path):
     with opened(path) as ledger:
-        ledger.record(record(1, "0.50", open=True, object_id="resp_1", estimated=True, usage=Usage(input=100, estimated=True)))
+        ledger.record(
+            record(1, "0.50", open=True, object_id="resp_1", estimated=True, usage=Usage(input=100, estimated=True))
+        )
         assert written(ledger)
         ledger.settle_object("resp_1", Usage(input=10, output=90, tier="flex"), Cost(Decimal("0.02"), known=False))
         ledger.settle_object("resp_1", Usage(input=99), Cost(Decimal(9)))

@@ -9,7 +9,13 @@ import time
 
 import pytest
 
-from codex_manager.ledger.lock import take
+from codex_manager.ledger.lock import Lock, take
+
+
+def taken(path) -> Lock:
+    lock = take(path)
+    assert lock is not None
+    return lock
 
 
 def test_one_holds_it_the_next_gets_it_afterwards(tmp_path):
@@ -27,7 +33,7 @@ def test_one_holds_it_the_next_gets_it_afterwards(tmp_path):
 def test_the_file_is_the_owners_alone(tmp_path):
     previous = os.umask(0)
     try:
-        lock = take(tmp_path / "a.lock")
+        lock = taken(tmp_path / "a.lock")
     finally:
         os.umask(previous)
     lock.release()
@@ -35,7 +41,7 @@ def test_the_file_is_the_owners_alone(tmp_path):
 
 
 def test_patience_is_rewarded_when_it_is_released(tmp_path):
-    first = take(tmp_path / "a.lock")
+    first = taken(tmp_path / "a.lock")
     threading.Timer(0.05, first.release).start()
     second = take(tmp_path / "a.lock", patience_s=10)
     assert second is not None
@@ -43,7 +49,7 @@ def test_patience_is_rewarded_when_it_is_released(tmp_path):
 
 
 def test_patience_ends(tmp_path):
-    first = take(tmp_path / "a.lock")
+    first = taken(tmp_path / "a.lock")
     began = time.monotonic()
     assert take(tmp_path / "a.lock", patience_s=0.05) is None
     assert time.monotonic() - began >= 0.05
@@ -62,6 +68,7 @@ def test_a_killed_process_holds_nothing(tmp_path):
     )
     holder = subprocess.Popen([sys.executable, "-c", program, tmp_path / "a.lock"], stdout=subprocess.PIPE)
     with holder:
+        assert holder.stdout is not None
         assert holder.stdout.readline().strip() == b"held"
         assert take(tmp_path / "a.lock") is None
         holder.kill()

@@ -10,7 +10,6 @@ import pytest
 
 from hypothesis import given
 from hypothesis import strategies as st
-
 from tests.ledger.samples import HOME, WORK, record
 
 from codex_manager.core.record import Attempt
@@ -48,7 +47,9 @@ FULL = record(
     [
         record(),
         FULL,
-        record(usage=None, cost=Decimal(0), account_id=None, account=None, domain=None, model=None, attempts=(), status=429),
+        record(
+            usage=None, cost=Decimal(0), account_id=None, account=None, domain=None, model=None, attempts=(), status=429
+        ),
         record(usage=Usage(), first_byte_s=None, failure="gone"),
         record(usage=Usage(input=5, estimated=True), estimated=True),
     ],

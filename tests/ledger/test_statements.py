@@ -27,7 +27,7 @@ def test_all_rows_are_written_in_their_order(connection, count):
 
 def test_two_hundred_rows_take_few_steps(connection):
     """Each step lets go of the interpreter lock, and beside a busy loop gets it back milliseconds later."""
-    steps = []
+    steps: list[str] = []
     connection.set_trace_callback(steps.append)
     INSERT.write(connection, [(number, "x") for number in range(200)])
     assert len(steps) <= 6

@@ -21,13 +21,14 @@ from codex_manager.ledger.ledger import Ledger
 from codex_manager.ledger.operations import Changed, Span
 from codex_manager.ledger.queries import Domain
 from codex_manager.ledger.reader import Adjustment, By, FileHealth, Reader, SessionRow, UsageRow
+from codex_manager.ledger.remembered import BindingsKept, MarkKey, MarksKept, OwnersKept, key_of
 from codex_manager.ledger.totals import Holder, Spent, Totals
 from codex_manager.ledger.writer import Health, Opening
 
 
 __all__ = [
-    "Adjustment", "By", "Calendar", "Changed", "Clerk", "Domain", "FileHealth", "Health", "Holder", "Ledger", "LedgerBusyError",
-    "LedgerDamagedError", "LedgerError", "LedgerForeignError", "LedgerFullError", "LedgerMissingError", "LedgerTooNewError",
-    "LedgerUnreadableError", "LedgerUnwritableError", "Opening", "Reader", "SessionRow", "Span", "Spent", "Totals", "UsageRow",
-    "Windows",
+    "Adjustment", "BindingsKept", "By", "Calendar", "Changed", "Clerk", "Domain", "FileHealth", "Health", "Holder", "Ledger",
+    "LedgerBusyError", "LedgerDamagedError", "LedgerError", "LedgerForeignError", "LedgerFullError", "LedgerMissingError",
+    "LedgerTooNewError", "LedgerUnreadableError", "LedgerUnwritableError", "MarkKey", "MarksKept", "Opening", "OwnersKept",
+    "Reader", "SessionRow", "Span", "Spent", "Totals", "UsageRow", "Windows", "key_of",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Hours, days and months as windows of Unix time, in the zone the user chose.
+"""Hours, days and months as the ledger names them, in the zone the user chose; days and months are those of core.window.
 
 Law: a window is named by the Unix time of its first second; the windows of a moment contain it, also where clocks are put
 forward or back, and also in zones whose offset is no whole hour.
@@ -8,10 +8,10 @@ import datetime as dt
 
 from dataclasses import dataclass
 
+from codex_manager.core.window import bounded, day_of, month_of
+
 
 __all__ = ["Calendar", "Windows"]
-
-EARLIEST, LATEST = 0, 250_000_000_000  # the year 9892: what datetime can still turn into any zone
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +37,14 @@ class Calendar:
         last = self._last
         if last.hour <= time < self._end:
             return last
-        second = int(min(max(time, EARLIEST), LATEST)) if time == time else EARLIEST  # noqa: PLR0124 - not a number
+        second = int(bounded(time))
         local = dt.datetime.fromtimestamp(second, self.zone)
-        into = local.minute * 60 + local.second
-        day = dt.datetime(local.year, local.month, local.day, tzinfo=self.zone)
-        hour = second - into
-        self._last = Windows(hour, int(day.timestamp()), int(day.replace(day=1).timestamp()))
+        hour = second - local.minute * 60 - local.second
+        self._last = Windows(hour, int(day_of(second, self.zone).start), int(month_of(second, self.zone).start))
         # an hour in which the clock is put forward or back is looked at moment by moment
         steady = self._offset(hour) == self._offset(hour + 3599) == local.utcoffset()
         self._end = hour + 3600 if steady else 0
         return self._last
 
     def _offset(self, second: int) -> dt.timedelta | None:
-        return dt.datetime.fromtimestamp(max(second, EARLIEST), self.zone).utcoffset()
+        return dt.datetime.fromtimestamp(bounded(second), self.zone).utcoffset()

@@ -27,7 +27,7 @@ from codex_manager.ledger.lock import Lock, take
 from codex_manager.ledger.schema import APPLICATION_ID, VERSION, migrate
 
 
-__all__ = ["Database", "connect_reading", "identity", "lock_of", "move_aside"]
+__all__ = ["Database", "connect_reading", "connect_unchecked", "identity", "lock_of", "move_aside"]
 
 LOCK_PATIENCE_S: Final = 5.0  # a batch takes some milliseconds, a checkpoint some tens of them
 BUSY_TIMEOUT_S: Final = 5.0  # only recovery after a crash and the last close keep readers out, both shortly
@@ -170,6 +170,11 @@ def connect_reading(path: Path) -> sqlite3.Connection:
             connection.close()
             raise
         return connection
+
+
+def connect_unchecked(path: Path) -> sqlite3.Connection:
+    """A connection that can only read, to a file that may be damaged; errors are SQLite's own."""
+    return _connect(path, "ro")
 
 
 def move_aside(path: Path) -> Path:

@@ -79,12 +79,38 @@ _FIRST: Final = (
 )
 
 
+# What is remembered beside the money (codex_manager.ledger.remembered).
+_SECOND: Final = (
+    """CREATE TABLE mark (
+        kind TEXT NOT NULL, key TEXT NOT NULL, detail TEXT NOT NULL, until REAL NOT NULL, left_s REAL NOT NULL,
+        level INTEGER NOT NULL, edition TEXT NOT NULL, PRIMARY KEY (kind, key, detail)
+    ) WITHOUT ROWID""",
+    # Who has what of OpenAI's things; `id` may be the digest of encrypted reasoning.
+    """CREATE TABLE owner (
+        id TEXT PRIMARY KEY, domain TEXT NOT NULL, account_id TEXT NOT NULL, family TEXT NOT NULL,
+        strong INTEGER NOT NULL, seen REAL NOT NULL
+    ) WITHOUT ROWID""",
+    "CREATE INDEX owner_seen ON owner (seen)",
+    # `session` is a digest; `away` is 0 while the conversation is at home.
+    """CREATE TABLE binding (
+        session TEXT PRIMARY KEY, home TEXT NOT NULL, organization TEXT NOT NULL, bound REAL NOT NULL, seen REAL NOT NULL,
+        detour TEXT, turns INTEGER NOT NULL, away REAL NOT NULL
+    ) WITHOUT ROWID""",
+    "CREATE INDEX binding_seen ON binding (seen)",
+)
+
+
 def _first(connection: sqlite3.Connection) -> None:
     for statement in _FIRST:
         connection.execute(statement)
 
 
-STEPS: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (_first,)
+def _second(connection: sqlite3.Connection) -> None:
+    for statement in _SECOND:
+        connection.execute(statement)
+
+
+STEPS: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (_first, _second)
 VERSION: Final = len(STEPS)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from codex_manager.ledger.calendar import Calendar
-from codex_manager.ledger.database import connect_reading
+from codex_manager.ledger.database import connect_unchecked
 from codex_manager.ledger.operations import adjust
 from codex_manager.ledger.sums import MEASURES
 from codex_manager.ledger.totals import Nanos, read
@@ -91,12 +91,12 @@ def set_zone(connection: sqlite3.Connection, calendar: Calendar) -> bool:
 
 def salvage(damaged: Path, calendar: Calendar, now: float) -> Nanos:
     """What can still be read in a damaged file of what was spent in the current windows."""
-    with contextlib.suppress(Exception):  # whatever is wrong with it, it is worth a look and no more
-        connection = connect_reading(damaged)
-        try:
-            return read(connection, calendar.at(now))
-        finally:
-            connection.close()
+    # whatever is wrong with it, it is worth a look and no more
+    with (
+        contextlib.suppress(sqlite3.Error, ValueError, TypeError),
+        contextlib.closing(connect_unchecked(damaged)) as connection,
+    ):
+        return read(connection, calendar.at(now))
     return {}
 
 
