@@ -13,6 +13,7 @@ from typing import Final
 from codex_manager.ledger.calendar import Calendar
 from codex_manager.ledger.database import connect_unchecked
 from codex_manager.ledger.operations import adjust
+from codex_manager.ledger.remembered import forget_old
 from codex_manager.ledger.sums import MEASURES
 from codex_manager.ledger.totals import Nanos, read
 
@@ -40,7 +41,7 @@ def prune(connection: sqlite3.Connection, now: float, retention_days: int) -> in
     ).rowcount
     connection.execute("DELETE FROM object WHERE time < ?", (older,))
     connection.execute("DELETE FROM session WHERE seen < ? AND (killed OR ended IS NOT NULL)", (older,))
-    return gone
+    return gone + forget_old(connection, now)
 
 
 def zone_of(connection: sqlite3.Connection) -> str | None:
