@@ -201,6 +201,27 @@ async def test_a_limit_that_was_reached_holds_after_a_restart(home):
     assert home.fake.counts() == {"sk-one": 1}
 
 
+async def test_an_account_at_its_limit_is_out_until_the_day_turns(home, monkeypatch):
+    home.create("sk-one")
+    home.configure(DEAR)
+    home.fake.always("sk-one", answers.ok(usage={"prompt_tokens": 30}))
+    limit(home, daily_limit_usd=30.0)
+    async with running(home) as runtime:
+        assert await code(runtime) == (200, None)
+        assert (await ask(runtime, incoming("GET", "/ready")))[1] == {
+            "status": "not ready",
+            "reason": "no_usable_account",
+        }
+        (account,) = runtime._engine.report().accounts
+        assert (account.state, account.available) == ("spent", False)
+        assert "daily limit of $30.00 reached" in account.reason
+        clock = runtime._engine.clock
+        tomorrow = clock.time() + 86_400
+        monkeypatch.setattr(clock, "time", lambda: tomorrow)
+        assert await ask(runtime, incoming("GET", "/ready")) == (200, {"status": "ready"})
+        assert await code(runtime) == (200, None)
+
+
 async def test_a_limit_that_is_near_is_said_once(home, caplog):
     home.create("sk-one")
     home.configure("metering: {warn_at: 0.5}\n" + DEAR)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from codex_manager.core.breaker import Position
 from codex_manager.core.cooling import Phase
+from codex_manager.core.pricing import ZERO
 from codex_manager.core.routing import Candidate
 
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AccountReport", "EngineReport", "ScopeReport", "report"]
 
-type Doing = Literal["ready", "limited", "failing", "billing", "egress", "auth_failed", "unusable", "disabled"]
+type Doing = Literal["ready", "limited", "failing", "billing", "spent", "egress", "auth_failed", "unusable", "disabled"]
 
 REACHABLE = frozenset({"ready", "failing"})
 
@@ -65,6 +66,7 @@ class EngineReport:
 
 def report(engine: "Engine") -> EngineReport:
     """The accounts as they are now."""
+    engine.metering.tick()  # a limit that was reached yesterday is not today's
     now = engine.clock.monotonic()
     accounts = tuple(_account(engine, candidate, now) for candidate in engine.candidates)
     return EngineReport(
@@ -123,6 +125,9 @@ def _doing(engine: "Engine", candidate: Candidate, now: float) -> tuple[Doing, s
         purse = state.purses.get(name)
         if purse is not None and purse.phase(now) is Phase.RESTING:
             return "billing", "out of credit", purse.until
+    shortage = state.spending.room(("account", candidate.account.id), ZERO)
+    if shortage is not None and shortage.is_reached:
+        return "spent", shortage.detail, shortage.until
     origin = state.origins.get(candidate.origin)
     if origin is not None and origin.cooling.phase(now) is Phase.RESTING:
         return "egress", "this machine's address is rate limited", origin.cooling.until

@@ -9,9 +9,11 @@ import ipaddress
 import socket
 
 from codex_manager.config.address import is_wildcard, url_address
+from codex_manager.config.errors import ConfigError
+from codex_manager.config.schema import Config
 
 
-__all__ = ["Bound", "is_this_machine", "leads_to"]
+__all__ = ["Bound", "is_this_machine", "leads_to", "refuse_loop"]
 
 type Bound = frozenset[tuple[str, int]]
 """Where the listener is bound: addresses, `0.0.0.0` and `::` included."""
@@ -28,6 +30,23 @@ def leads_to(base_url: str, bound: Bound) -> bool:
         address in ours or is_wildcard(address) or (everywhere and is_this_machine(address))
         for address in _look_up(host)
     )
+
+
+def refuse_loop(config: Config, bound: Bound) -> None:
+    """Refuse a configuration under which every request would come back to us.
+
+    Raises:
+        ConfigError: it is one.
+    """
+    for key, url in (
+        ("proxy.openai_base_url", config.proxy.openai_base_url),
+        ("upstream.proxy", config.upstream.proxy),
+    ):
+        if url is not None and leads_to(url, bound):
+            raise ConfigError(
+                f"{key} leads back to this proxy itself, so requests would go round in circles",
+                hint="set it to where OpenAI is: `codex-manager config set proxy.openai_base_url https://api.openai.com`",
+            )
 
 
 def _look_up(host: str) -> set[str]:

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from codex_manager.config.address import Address
-from codex_manager.config.errors import ConfigError
 from codex_manager.config.hosts import intercepted_hosts
 from codex_manager.config.load import load
 from codex_manager.config.paths import Paths
@@ -41,7 +40,7 @@ from codex_manager.proxy.local import Capacity, local_answer
 from codex_manager.proxy.local_keys import LocalKey
 from codex_manager.proxy.metrics_page import MetricsPage
 from codex_manager.proxy.models import ModelsUnion, is_models_list
-from codex_manager.proxy.own_address import Bound, leads_to
+from codex_manager.proxy.own_address import Bound, leads_to, refuse_loop
 from codex_manager.proxy.passing import Passing
 from codex_manager.proxy.refusal import Refusal
 from codex_manager.proxy.upstream import Upstream, UpstreamRoute
@@ -163,7 +162,7 @@ class Runtime:
             CodexManagerError: requests would come back to ourselves, or `upstream.ca_file` cannot be used.
         """
         self._bound = frozenset(bound)
-        await asyncio.to_thread(_refuse_loop, self._config, self._bound)
+        await asyncio.to_thread(refuse_loop, self._config, self._bound)
         route = await asyncio.to_thread(UpstreamRoute.of, self._config)
         self._upstream = Upstream(route)
         self._forward = translate.forward_settings(self._config, self._bound, route.context)
@@ -291,7 +290,7 @@ class Runtime:
     async def _config_changed(self) -> bool:
         try:
             config = await asyncio.to_thread(load, self._paths, self._environ, options=self._options)
-            await asyncio.to_thread(_refuse_loop, config, self._bound)
+            await asyncio.to_thread(refuse_loop, config, self._bound)
             route = await asyncio.to_thread(UpstreamRoute.of, config)
         except CodexManagerError as error:
             self._say("config", f"{error}; the configuration from before stays in force")
@@ -386,18 +385,6 @@ class Runtime:
         if ignored and "ignored" not in self._said:
             self._said["ignored"] = ""
             log.info("the way to OpenAI uses upstream.ca_file, not %s", " or ".join(ignored))
-
-
-def _refuse_loop(config: Config, bound: Bound) -> None:
-    for key, url in (
-        ("proxy.openai_base_url", config.proxy.openai_base_url),
-        ("upstream.proxy", config.upstream.proxy),
-    ):
-        if url is not None and leads_to(url, bound):
-            raise ConfigError(
-                f"{key} leads back to this proxy itself, so requests would go round in circles",
-                hint="set it to where OpenAI is: `codex-manager config set proxy.openai_base_url https://api.openai.com`",
-            )
 
 
 def _broken(
