@@ -92,6 +92,7 @@ def _environment(folder: Path, fake: FakeOpenAI) -> dict[str, str]:
         "CODEX_MANAGER_HOME": str(folder),
         "CAM_MASTER_KEY": secrets.token_urlsafe(32),
         "CODEX_MANAGER__PROXY__OPENAI_BASE_URL": fake.base_url,
+        "CODEX_MANAGER__POLLING__ENABLED": "false",  # its questions would stand among the requests that are shown
     }
 
 
