@@ -377,6 +377,24 @@ def test_damage_in_the_middle_of_a_day_does_not_free_its_limits(path, impatient,
     assert sound(path)
 
 
+def test_two_processes_that_find_the_damage_move_one_file(path, impatient):
+    with Ledger.open(path, clock=Clock()) as one, Ledger.open(path, clock=Clock()) as other:
+        for number in range(100):
+            one.record(record(number, "1"))
+        assert counted(other, 100)
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        with path.open("r+b") as file:
+            file.seek(0)
+            file.write(b"\xff" * path.stat().st_size)
+        one.record(record(1001, "1"))
+        other.record(record(1002, "1"))
+        assert counted(one, 102)
+        assert counted(other, 102)
+    assert len([each for each in path.parent.glob("*.damaged-*") if not each.name.endswith(("-wal", "-shm"))]) == 1
+    assert sound(path)
+
+
 def test_what_can_still_be_read_of_a_damaged_file_counts_on(path, caplog):
     """A proxy that starts after the damage takes over what the sums say."""
     with Ledger.open(path, clock=Clock()) as ledger:

@@ -17,13 +17,13 @@ from codex_manager.ledger.errors import (
     LedgerUnreadableError,
     LedgerUnwritableError,
 )
+from codex_manager.ledger.health import Health, Opening
 from codex_manager.ledger.ledger import Ledger
 from codex_manager.ledger.operations import Changed, Span
 from codex_manager.ledger.queries import Domain
 from codex_manager.ledger.reader import Adjustment, By, FileHealth, Reader, SessionRow, UsageRow
 from codex_manager.ledger.remembered import BindingsKept, MarkKey, MarksKept, OwnersKept, key_of
 from codex_manager.ledger.totals import Holder, Spent, Totals
-from codex_manager.ledger.writer import Health, Opening
 
 
 __all__ = [

@@ -16,10 +16,11 @@ from codex_manager.core.record import Record, Reservation
 from codex_manager.core.snapshot import Snapshot
 from codex_manager.core.usage import Usage
 from codex_manager.ledger.calendar import Calendar
+from codex_manager.ledger.health import Health, Opening
 from codex_manager.ledger.inbox import Inbox
 from codex_manager.ledger.operations import DomainLearned, Operation, Reset, Settlement, SnapshotTaken, Span
 from codex_manager.ledger.totals import Holder, Totals
-from codex_manager.ledger.writer import Health, Opening, Writer
+from codex_manager.ledger.writer import Writer
 
 
 __all__ = ["Ledger"]

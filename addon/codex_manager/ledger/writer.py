@@ -11,19 +11,17 @@ import threading
 import time
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
 from codex_manager.core.errors import type_and_place
-from codex_manager.core.pricing import ZERO
 from codex_manager.core.record import Record, Reservation
 from codex_manager.core.snapshot import Snapshot
 from codex_manager.ledger.batch import Batch
 from codex_manager.ledger.calendar import Calendar, Windows
-from codex_manager.ledger.database import Database, move_aside
+from codex_manager.ledger.database import Database, identity, move_aside
 from codex_manager.ledger.errors import LedgerDamagedError, LedgerError, mapped_errors
+from codex_manager.ledger.health import Health, Opening
 from codex_manager.ledger.inbox import Inbox
 from codex_manager.ledger.queries import Domain, domains_in, snapshots_in
 from codex_manager.ledger.rows import Scribe, from_nano
@@ -33,7 +31,7 @@ from codex_manager.ledger.totals import Nanos, Totals, read, totals_of
 from codex_manager.ledger.upkeep import carry_over, prune, salvage, set_zone
 
 
-__all__ = ["LINGER_S", "Health", "Opening", "Writer"]
+__all__ = ["LINGER_S", "Writer"]
 
 log = logging.getLogger(__name__)
 
@@ -43,42 +41,6 @@ FIRST_PAUSE_S: Final = 0.5
 LONGEST_PAUSE_S: Final = 30.0
 PRUNE_S: Final = 600.0
 CARRIED: Final = "carried over from a file that was damaged or taken away"
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """How the ledger does."""
-
-    ok: bool
-    problem: str = ""
-    """Why it cannot be written, as a sentence without a full stop; empty when it can."""
-    written: int = 0
-    """Requests written since the start."""
-    dropped: int = 0
-    """Requests since the start of which no row is kept, most of them with their sums kept all the same."""
-    waiting: int = 0
-    """Requests that are not on disk yet."""
-    last_written: float | None = None
-    """Unix time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """What was found when the ledger was opened."""
-
-    made: bool = False
-    """There was none, so a new one was made."""
-    killed: int = 0
-    """Sessions that did not end by themselves; each may have lost up to 200 ms of requests."""
-    interrupted: int = 0
-    """Requests they had on their way, booked as estimates."""
-    interrupted_usd: Decimal = ZERO
-    damaged: Path | None = None
-    """Where a damaged file is kept now."""
-    domains: dict[str, Domain] = field(default_factory=dict)
-    """By account id."""
-    snapshots: dict[str, Snapshot] = field(default_factory=dict)
-    """The last one of each account, by account id."""
 
 
 class Writer:
@@ -218,11 +180,12 @@ class Writer:
 
     def _attempt(self) -> None:
         """Write what is there, or look what others wrote. Never raises."""
+        seen = identity(self.path)
         try:
             try:
                 self._write()
             except LedgerDamagedError as error:
-                self._replace(error)
+                self._replace(error, seen)
                 self._write()
         except LedgerError as error:
             self._failed(str(error), error.hint)
@@ -341,10 +304,12 @@ class Writer:
                 usd,
             )
 
-    def _replace(self, error: LedgerDamagedError) -> None:
+    def _replace(self, error: LedgerDamagedError, seen: tuple[int, int] | None) -> None:
         """Keep a damaged file under another name, and begin a new one in which what was spent still counts."""
         self._database.abandon()
         with self._database.held():
+            if identity(self.path) != seen:
+                return  # another process was faster
             target = move_aside(self.path)
         now = self._clock()
         before = self._still(now) if self._known else salvage(target, self._calendar, now)
