@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "certs": ("codex_manager_cli.certs:certs", "The certificate authority for clients of `HTTPS_PROXY`."),
     "prices": ("codex_manager_cli.prices:prices", "Show what models cost."),
     "usage": ("codex_manager_cli.usage:usage", "What was used and what it cost."),
+    "explain": ("codex_manager_cli.explain:explain", "Why a request went where it went."),
     "config": ("codex_manager_cli.config:config", "Show and change the configuration."),
     "keys": ("codex_manager_cli.keys:keys", "Local keys that clients send."),
     "vault": ("codex_manager_cli.vault:vault", "Lock, unlock, rekey, verify, back up the vault."),
