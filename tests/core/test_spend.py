@@ -261,6 +261,28 @@ def test_a_whole_organizations_spending_counts_only_against_openais_own_limit():
     assert shortage.window == "provider"
 
 
+def test_what_our_other_accounts_spent_in_the_same_project_is_not_this_accounts():
+    spending = limited("10", "100")
+    spending.load({WORK: (USD(3), USD(30)), HOME: (USD(4), USD(40))}, 0)
+    spending.learn(snapshot("8", "75", hard="80"), beside=["home", "nobody"])
+    purses = spending.accounts["work"].purses
+    assert {window: purse.spent for window, purse in purses.items()} == {"day": 4, "month": 35, "provider": 75}
+    spending.learn(snapshot("2", "75", hard="80", at=NOON + 1), beside=["home"])
+    assert purses["day"].spent == 3
+
+
+def test_without_metering_nobody_is_held_to_anything():
+    spending = limited("10")
+    spending.set_limits(CI, USD(1), None)
+    spending.load({WORK: (USD(10), USD(10)), CI: (USD(10), USD(10))}, 0)
+    spending.learn(snapshot("8", "200", hard="100"))
+    spending.clear()
+    assert not spending.accounts
+    assert spending.room(CI, USD(1)) is None
+    spending.set_limits(WORK, USD(10), None)
+    assert spending.room(WORK, USD(1)) is not None
+
+
 def test_openais_hard_limit_holds_without_any_of_ours():
     spending = limited(None)
     spending.learn(snapshot(None, "99", hard="100"))

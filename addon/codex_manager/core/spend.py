@@ -50,6 +50,15 @@ class Hold:
     is_open: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What OpenAI said of an account, and what our other accounts in its project had spent then."""
+
+    snapshot: Snapshot
+    day_beside: Decimal
+    month_beside: Decimal
+
+
 class Spending:
     """See the module's docstring."""
 
@@ -70,7 +79,7 @@ class Spending:
         self._figures: Figures = {}
         self._starts = (math.nan, math.nan)
         self._through = 0
-        self._snapshots: dict[str, Snapshot] = {}
+        self._told: dict[str, _Told] = {}
 
     # --- what is allowed ---
 
@@ -89,30 +98,39 @@ class Spending:
         """Hold an account or a client to these from now on; None is no limit."""
         self._limit(key, {"day": daily, "month": monthly})
 
-    def learn(self, snapshot: Snapshot) -> None:
+    def learn(self, snapshot: Snapshot, beside: Iterable[str] = ()) -> None:
         """What OpenAI says of an account. What it does not say leaves what it said before.
 
-        The figures of a whole organization, which others spend from as well, count against OpenAI's limit for it and not
-        against ours for one account.
+        Its figures are those of a project: what our other accounts in it (`beside`, their ids) spent is taken off before they
+        count for this one. Against OpenAI's own limit all of it counts. The figures of a whole organization, which others
+        spend from as well, count against that limit only.
         """
-        key, before = ("account", snapshot.account_id), self._snapshots.get(snapshot.account_id)
-        if not snapshot.ok or (before is not None and before.taken_at > snapshot.taken_at):
+        key, before = ("account", snapshot.account_id), self._told.get(snapshot.account_id)
+        if not snapshot.ok or (before is not None and before.snapshot.taken_at > snapshot.taken_at):
             return
-        self._snapshots[snapshot.account_id] = snapshot
+        others = [self._figures[other] for name in beside if (other := ("account", name)) in self._figures]
+        day, month = (sum((figures[at] for figures in others), ZERO) for at in (0, 1))
+        told = self._told[snapshot.account_id] = _Told(snapshot, day, month)
         if snapshot.hard_limit is not None or not snapshot.error:
             positive = snapshot.hard_limit is not None and snapshot.hard_limit > ZERO
             self._limit(key, {"provider": snapshot.hard_limit if positive else None})
         allowance = self._table(key).get(key[1])
         if allowance is not None:
             for window, purse in allowance.purses.items():
-                self._report(snapshot, window, purse)
+                self._report(told, window, purse)
             allowance.refresh()
 
     def retain(self, account_ids: Iterable[str]) -> None:
         """Forget what OpenAI said of accounts that are not among these, and their limits."""
-        for gone in (self.accounts.keys() | self._snapshots.keys()) - set(account_ids):
+        for gone in (self.accounts.keys() | self._told.keys()) - set(account_ids):
             self.accounts.pop(gone, None)
-            self._snapshots.pop(gone, None)
+            self._told.pop(gone, None)
+
+    def clear(self) -> None:
+        """Hold nobody to anything: usage is not counted any more. What the ledger said last is kept for when it is again."""
+        self.accounts.clear()
+        self._clients.clear()
+        self._told.clear()
 
     def _limit(self, key: Key, limits: Mapping[Window, Decimal | None]) -> None:
         table, name = self._table(key), key[1]
@@ -242,8 +260,8 @@ class Spending:
     def _fill(self, key: Key, window: Window, purse: Purse) -> None:
         """A purse that knows nothing yet is told what is known."""
         self._recall(key, window, purse)
-        if key[0] == "account" and (snapshot := self._snapshots.get(key[1])) is not None:
-            self._report(snapshot, window, purse)
+        if key[0] == "account" and (told := self._told.get(key[1])) is not None:
+            self._report(told, window, purse)
 
     def _recall(self, key: Key, window: Window, purse: Purse) -> bool:
         at = 0 if window == "day" else 1
@@ -252,13 +270,14 @@ class Spending:
         figures = self._figures.get(key)
         return purse.load(ZERO if figures is None else figures[at], self._through)
 
-    def _report(self, snapshot: Snapshot, window: Window, purse: Purse) -> None:
+    def _report(self, told: _Told, window: Window, purse: Purse) -> None:
+        snapshot, start = told.snapshot, purse.span.start
         if snapshot.organization_wide and window != "provider":
             return
-        start = purse.span.start
-        amount = snapshot.spent_in_day(start) if window == "day" else snapshot.spent_in_month(start)
-        if amount is not None and snapshot.taken_at < purse.span.end:
-            purse.report(amount)
+        said = snapshot.spent_in_day(start) if window == "day" else snapshot.spent_in_month(start)
+        if said is not None and snapshot.taken_at < purse.span.end:
+            beside = {"day": told.day_beside, "month": told.month_beside}.get(window, ZERO)
+            purse.report(max(said - beside, ZERO))
 
     def warnings(self) -> Iterator[tuple[Key, Window, float]]:
         """Limits of which `warn_at` or more is spent, each told once in its window: key, window, share."""

@@ -202,9 +202,7 @@ class Carriage:
     def _refused(self, refusal: Refusal) -> Answer:
         """Nothing is left to try: the answer that says most about why."""
         last, first = self._last, self._first_access
-        waiting_may_help = any(
-            r.obstacle in explain.WAITING_HELPS or r.obstacle is Obstacle.BILLING for r in refusal.reasons
-        )
+        waiting_may_help = any(r.obstacle in explain.WAITING_HELPS | explain.MONEY for r in refusal.reasons)
         if first is not None and not waiting_may_help:
             return self._verbatim(first, refusal)
         explained = any(r.obstacle not in UNRELATED for r in refusal.reasons)
