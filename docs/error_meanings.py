@@ -36,7 +36,7 @@ MEANINGS: dict[str, Meaning] = {
         "The request's `Host` is not a name of this proxy, which is how a web page attacks a local service.",
         "Use `127.0.0.1`, or add the name to `proxy.allowed_hosts`.",
     ),
-    "insufficient_quota": Meaning("Every account that could serve has used up its money or its limit."),
+    "insufficient_quota": Meaning("Every account that could serve, or the client's key, has used up its money or its limit."),
     "internal_error": Meaning(
         "codex-manager itself failed; the request was not sent on as it came.",
         "See its log, and report it.",
