@@ -3,8 +3,8 @@
 Prompt caches belong to an organization, so a conversation that moves pays for all of its tokens again. Its first pick is by
 rendezvous hashing (core.session), bound before the request goes out, so that parallel first requests agree. When home is
 out the conversation takes a detour, keeps to it, and comes back when home does; home stays home. Only when the detour has
-served `DETOUR_TURNS` turns, or home has been away longer than a prompt cache lives, is the cache worth more there, and the
-detour becomes home. (codex-lb rewrote its map at every failover: cache hits went from 36 % to 12 %.)
+served `DETOUR_TURNS` turns, or home has been away longer than a prompt cache lives, or never answered at all, is the cache
+worth more there, and the detour becomes home. (codex-lb rewrote its map at every failover: cache hits went from 36 % to 12 %.)
 
 Law: bounded (`MOST`, the longest unused goes first); a conversation that was silent for `IDLE_S` or is older than
 `LONGEST_S` is forgotten, which moves nothing as long as the accounts are the same, because the first pick is the same.
@@ -45,6 +45,8 @@ class Binding:
     """Since when home is out; 0 while it is not."""
     kept: float = 0.0
     """The `seen` that was last handed out for keeping."""
+    is_cold: bool = False
+    """Home has not answered yet, so there is no cache to come back to."""
 
 
 class Bindings:
@@ -68,7 +70,7 @@ class Bindings:
         """A request of the conversation is about to go to this account."""
         known = self.get(session, now)
         if known is None:
-            self._known[session] = Binding(account_id, organization, now, now)
+            self._known[session] = Binding(account_id, organization, now, now, is_cold=True)
             self._changed.add(session)
             while len(self._known) > MOST:
                 gone, _ = self._known.popitem(last=False)
@@ -89,10 +91,14 @@ class Bindings:
             return
         if account_id == known.home:
             known.detour, known.turns, known.away = None, 0, 0.0
+            known.is_cold = False
+            if known.organization != organization:  # which was not known before it had answered once
+                known.organization = organization
+                self._changed.add(session)
         elif account_id == known.detour:
             known.turns += 1
-            if known.turns >= DETOUR_TURNS or now - known.away > CACHE_LIFE_S:
-                known.home, known.organization = account_id, organization
+            if known.is_cold or known.turns >= DETOUR_TURNS or now - known.away > CACHE_LIFE_S:
+                known.home, known.organization, known.is_cold = account_id, organization, False
                 known.detour, known.turns, known.away = None, 0, 0.0
                 self._changed.add(session)
 

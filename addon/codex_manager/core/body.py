@@ -22,6 +22,8 @@ __all__ = ["BodyFacts", "facts"]
 
 LONGEST_MODEL = 256
 """What is longer is no model's name."""
+LONGEST_KEY = 1024
+"""Of `prompt_cache_key`. OpenAI takes 64 characters."""
 LARGE = 256 * 1024
 """Below this a whole parse costs less than 1 ms whatever the body."""
 SPARSE = 1024
@@ -45,6 +47,8 @@ class BodyFacts:
     conversation: bool = False
     """The answer is added to a stored conversation."""
     max_output_tokens: int | None = None
+    prompt_cache_key: str | None = None
+    """Requests that begin alike name the same one (core.session)."""
     malformed: bool = False
     """It claims to be JSON or a form and is not. Nobody but the upstream acts on this; it explains a missing model."""
 
@@ -94,6 +98,7 @@ def _json_facts(body: bytes) -> BodyFacts:
         background=data.get("background") is True,
         conversation=bool(data.get("conversation")),
         max_output_tokens=_cap(data),
+        prompt_cache_key=_cache_key(data.get("prompt_cache_key")),
     )
 
 
@@ -145,6 +150,10 @@ def _end_of_string(body: bytes, begin: int) -> int:
 
 def _model(value: Any) -> str | None:
     return value if isinstance(value, str) and 0 < len(value) <= LONGEST_MODEL else None
+
+
+def _cache_key(value: Any) -> str | None:
+    return value if isinstance(value, str) and 0 < len(value) <= LONGEST_KEY else None
 
 
 def _cap(data: dict[str, Any]) -> int | None:

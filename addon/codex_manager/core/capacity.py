@@ -17,13 +17,14 @@ __all__ = ["Capacity"]
 class Capacity:
     """Room for requests and tokens in one scope."""
 
-    __slots__ = ("_limits", "_remaining", "_resets", "in_flight", "reserved_tokens")
+    __slots__ = ("_limits", "_remaining", "_resets", "_told", "in_flight", "reserved_tokens")
 
     def __init__(self) -> None:
         # All mutable state; index 0 is requests, 1 is tokens; a limit of 0 is one we have not been told.
         self._limits = [0, 0]
         self._remaining = [0, 0]
         self._resets = [-math.inf, -math.inf]
+        self._told = [-math.inf, -math.inf]
         self.in_flight = 0
         self.reserved_tokens = 0
 
@@ -48,6 +49,7 @@ class Capacity:
             self._remaining[at] = min(max(remaining, 0), limit)
             # Without a reset the number would count for ever; a minute is the window of OpenAI's limits.
             self._resets[at] = now + (60.0 if reset_s is None else reset_s)
+            self._told[at] = now
 
     def used(self, now: float) -> float | None:
         """The larger share used of the known dimensions, 0 to 1 and above; None when nothing is known."""
@@ -74,6 +76,19 @@ class Capacity:
         if now < resets_tokens and 0 < self._limits[1] > self._remaining[1] < tokens + self.reserved_tokens:
             return resets_tokens
         return None
+
+    def should_have_room(self, tokens: int, now: float) -> bool:
+        """Whether there should be room for a request of `tokens`, if what was used refills evenly until the reset.
+
+        So it does at OpenAI. For who would rather be refused than go elsewhere too early.
+        """
+        return 1 + self.in_flight <= self._refilled(0, now) and tokens + self.reserved_tokens <= self._refilled(1, now)
+
+    def _refilled(self, at: int, now: float) -> float:
+        limit, remaining, reset, told = self._limits[at], self._remaining[at], self._resets[at], self._told[at]
+        if not limit or remaining == limit or now >= reset:
+            return math.inf  # unknown, or full, which takes any request
+        return remaining + (limit - remaining) * (now - told) / (reset - told)
 
     def __repr__(self) -> str:
         known = [

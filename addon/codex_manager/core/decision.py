@@ -6,7 +6,12 @@ It takes nothing and changes nothing; the caller takes the lease in the same bre
 
 How it decides. First every account is asked what stands against it; the first obstacle counts. What is left is sorted
 by the clouds over it (core.weather): a reason to look elsewhere, never a reason to refuse, so an open breaker does not
-shut out the last account. Among the least clouded `switch` decides, else the strategy (core.strategy).
+shut out the last account. Among the least clouded `switch` decides, else where the conversation is at home and the
+strategy (core.strategy).
+
+Under a cloud home is out as it is under an obstacle: what is asked there will probably fail, perhaps in the middle of an
+answer, where nobody can repeat it, and a detour is one turn's cache. One cloud is forgiven under `sticky`, the lack of
+room, when it is only the pessimist's: limits refill continuously, so home is asked as soon as there should be enough.
 
 MODEL_ACCESS exclusions are an obstacle while something else could serve, now or later. When nothing could, one excluded
 account is asked once more: its answer is what the client gets, and that is how a model that has become available is
@@ -27,6 +32,8 @@ from codex_manager.core.state import Origin, Scope, Standing, State
 __all__ = ["choose"]
 
 CLOSED: Final = Position.CLOSED
+LACKING: Final = 1
+"""The lightest of the clouds: there is not enough room left for this request, as far as is known."""
 PROBE_S = 1.0
 """Whoever waits for somebody else's probe is woken by its verdict; this is only the time to name, and to look again."""
 
@@ -38,6 +45,8 @@ def choose(facts: Facts, candidates: Sequence[Candidate], state: State, policy: 
     pool: list[Candidate] = []
     fewest = len(candidates) + 100
     accounts, origins, scopes, model = state.accounts, state.origins, state.scopes, facts.model
+    bound = state.bindings.get(facts.session, now) if facts.session is not None else None
+    home = bound.home if bound is not None and policy.strategy == "sticky" else None
     for candidate in candidates:
         # what is known of it is looked up once: with 200 accounts the look-ups are half of a decision
         standing = accounts[candidate.account.id]
@@ -50,6 +59,8 @@ def choose(facts: Facts, candidates: Sequence[Candidate], state: State, policy: 
                 excluded.append(candidate)
             continue
         clouds = _clouds(facts, standing, origin, scope, now)
+        if clouds == LACKING and candidate.account.id == home and scope is not None:
+            clouds = LACKING * (not scope.capacity.should_have_room(facts.tokens, now))
         if clouds < fewest:
             fewest, pool = clouds, [candidate]
         elif clouds == fewest:
@@ -65,7 +76,7 @@ def choose(facts: Facts, candidates: Sequence[Candidate], state: State, policy: 
         for candidate in pool:
             if candidate.account.id == policy.pinned:
                 return Choice(candidate, "switch", fewest, tuple(reasons))
-    chosen, by = strategy.pick(policy, pool, facts, state, now)
+    chosen, by = strategy.pick(policy, pool, facts, bound, state, now)
     return Choice(chosen, by, fewest, tuple(reasons))
 
 
@@ -138,5 +149,5 @@ def _clouds(facts: Facts, standing: Standing, origin: Origin | None, scope: Scop
         if now < scope.weather.clear_from:
             return 2
         if scope.capacity.lacks_room_until(facts.tokens, now) is not None:
-            return 1
+            return LACKING
     return 0

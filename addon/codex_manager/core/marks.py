@@ -31,7 +31,7 @@ def arrived(state: State, lease: Lease, headers: Mapping[str, str], now: float) 
 
 
 def answered(state: State, lease: Lease, headroom: Headroom | None, now: float) -> None:
-    """The answer is a good one: probes have succeeded, and the room left is known anew."""
+    """The answer is a good one: probes have succeeded, the room left is known anew, and the prompt is in a cache there."""
     began = lease.began
     scope = state.scope(lease.standing.domain, lease.model)
     scope.cooling.succeed(began=began, now=now)
@@ -41,6 +41,8 @@ def answered(state: State, lease: Lease, headroom: Headroom | None, now: float) 
     if headroom is not None:
         scope.capacity.learn(headroom, now)
     scope.weather.improve(now)
+    if lease.session is not None:
+        state.bindings.answered(lease.session, lease.account_id, lease.standing.organization, now)
 
 
 def ended_well(lease: Lease, now: float) -> None:

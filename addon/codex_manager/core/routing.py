@@ -52,7 +52,7 @@ class Facts:
     free: bool = False
     """It certainly costs nothing (reading, deleting): spending limits do not stand in its way."""
     session: str | None = None
-    """core.session, only worked out under `sticky`."""
+    """core.session: the conversation's key, where the request shows one. It is bound with the lease (core.bindings)."""
     tried: frozenset[str] = frozenset()
     """Accounts this request must not go to again."""
     tried_domains: frozenset[str] = frozenset()
@@ -109,7 +109,8 @@ class Choice:
 
     candidate: Candidate
     by: str
-    """What decided: the strategy's name, `switch`, or `only` when there was nothing to decide."""
+    """What decided: `affinity` (the conversation's prompt cache is there), the strategy's name, `switch`, or `only` when
+    there was nothing to decide."""
     clouds: int
     """0 when nothing speaks against it."""
     reasons: tuple[Reason, ...]

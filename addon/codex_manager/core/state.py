@@ -91,6 +91,8 @@ class Lease:
     purses: tuple[Cooling, ...]
     holds: list[tuple[Cooling, int]] = field(default_factory=list)
     breaker_probe: bool = False
+    session: str | None = None
+    """The conversation whose turn it is; None for none, or when a good answer is none of its turns."""
     is_open: bool = True
 
 
@@ -156,9 +158,20 @@ class State:
     # --- one attempt ---
 
     def begin(
-        self, account: Account, origin_name: str, model: str | None, tokens: int, now: float, *, free: bool = False
+        self,
+        account: Account,
+        origin_name: str,
+        model: str | None,
+        tokens: int,
+        now: float,
+        *,
+        session: str | None = None,
+        free: bool = False,
     ) -> Lease:
-        """Take what an attempt needs, in the same breath as the decision. `free` takes no turn and no probe."""
+        """Take what an attempt needs, in the same breath as the decision, and bind its conversation.
+
+        `free` takes no turn and no probe.
+        """
         standing = self.accounts[account.id]
         scope = self.scope(standing.domain, model)
         origin = self.origins.get(origin_name)
@@ -172,6 +185,9 @@ class State:
         scope.capacity.reserve(tokens)
         if free:
             return lease
+        if session is not None:
+            lease.session = session
+            self.bindings.chosen(session, account.id, standing.organization, now)
         standing.last_used = now
         self.virtual_time = max(standing.turn, self.virtual_time)
         standing.turn = self.virtual_time + 1.0 / max(account.weight, 1e-6)

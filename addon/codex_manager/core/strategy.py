@@ -1,4 +1,8 @@
-"""The four ways to pick one of several accounts that could all serve (semantics §2, layer 3).
+"""The four ways to pick one of several accounts that could all serve, and what a conversation has to say about it.
+
+Semantics §2, layers 2 and 3. A conversation belongs where its prompt cache is: at home, with another account of home's
+organization, which reads the same cache, or where it already went while home was out. Under `sticky` this decides, and
+the first pick is by rendezvous hashing. Under the other strategies it decides among accounts that are equally good.
 
 Law: pure; ties are broken the same way everywhere, so equal accounts take turns: fewest in flight, then least recently
 used, then the order of the list.
@@ -10,32 +14,70 @@ delays anything. It does not pull a conversation away from its home: there the p
 import math
 
 from collections.abc import Sequence
+from typing import Final
 
+from codex_manager.core.bindings import Binding
 from codex_manager.core.routing import Candidate, Facts, Policy
-from codex_manager.core.session import affinity
+from codex_manager.core.session import closest
 from codex_manager.core.state import State
 
 
-__all__ = ["pick"]
+__all__ = ["AFFINITY", "EVEN", "pick"]
+
+AFFINITY: Final = "affinity"
+"""What decided when a conversation went where its cache is."""
+EVEN: Final = 0.1
+"""Shares of a limit that differ by no more than this are equally good for a conversation that has its cache at one of
+them: to move would cost all of its tokens, to stay brings the limit a tenth nearer.
+"""
 
 
-def pick(policy: Policy, pool: Sequence[Candidate], facts: Facts, state: State, now: float) -> tuple[Candidate, str]:
-    """One of the pool, which is not empty, and the name of what decided."""
+def pick(
+    policy: Policy, pool: Sequence[Candidate], facts: Facts, bound: Binding | None, state: State, now: float
+) -> tuple[Candidate, str]:
+    """One of the pool, which is not empty, and the name of what decided. `bound` is the conversation's binding, if it has one."""
     name = policy.strategy
     if name == "sticky":
+        if bound is not None and (kept := _kept(pool, bound, state)) is not None:
+            return kept, AFFINITY
         if facts.session is not None:
-            session = facts.session
-            return max(pool, key=lambda c: affinity(session, c.account.id, c.account.weight)), name
+            return pool[closest(facts.session, [candidate.account for candidate in pool])], name
         name = "least_utilized"
     if name == "priority":
         highest = max(candidate.account.priority for candidate in pool)
         pool = [candidate for candidate in pool if candidate.account.priority == highest]
-    if policy.min_interval_s > 0:
+    if policy.min_interval_s > 0 and bound is None:
         limit = now - policy.min_interval_s
         pool = [c for c in pool if state.accounts[c.account.id].last_used <= limit] or pool
     if name == "round_robin":
-        return min(pool, key=lambda c: _turn(c, state)), name
-    return _least_utilized(pool, facts, state, now), name
+        chosen = min(pool, key=lambda c: _turn(c, state))
+        if bound is not None:
+            turn = _turn(chosen, state)[0]
+            pool = [candidate for candidate in pool if _turn(candidate, state)[0] == turn]
+    else:
+        chosen, least = _least_utilized(pool, facts, state, now)
+        if bound is not None:
+            pool = [candidate for candidate in pool if _used(candidate, facts, state, now) <= least + EVEN]
+    if bound is not None and (kept := _kept(pool, bound, state)) is not None:
+        return kept, AFFINITY
+    return chosen, name
+
+
+def _kept(pool: Sequence[Candidate], bound: Binding, state: State) -> Candidate | None:
+    """Where the conversation's prompts are in a cache, the longest part of them first."""
+    home, organization, detour = bound.home, bound.organization, bound.detour
+    same: list[Candidate] = []
+    away: Candidate | None = None
+    for candidate in pool:
+        account_id = candidate.account.id
+        if account_id == home:
+            return candidate
+        if state.accounts[account_id].organization == organization:
+            same.append(candidate)
+        if account_id == detour:
+            away = candidate
+    # of several that read the same cache the one that it went to before, so that it does not wander about
+    return away if away is not None and away in same else same[0] if same else away
 
 
 def _turn(candidate: Candidate, state: State) -> tuple[float, float]:
@@ -44,11 +86,18 @@ def _turn(candidate: Candidate, state: State) -> tuple[float, float]:
     return max(standing.turn, state.virtual_time), standing.last_used
 
 
-def _least_utilized(pool: Sequence[Candidate], facts: Facts, state: State, now: float) -> Candidate:
-    """The smallest share used of the tightest known limit, OpenAI's rates and the user's dollars alike.
+def _used(candidate: Candidate, facts: Facts, state: State, now: float) -> float:
+    """The share used of the tightest known limit, OpenAI's rates and the user's dollars alike. What is unknown counts as free."""
+    account_id, spending = candidate.account.id, state.spending.accounts
+    scope = state.scopes.get((state.accounts[account_id].domain, facts.model))
+    used = (scope.capacity.used(now) if scope is not None else None) or 0.0
+    if spending and (allowance := spending.get(account_id)) is not None and allowance.used > used:
+        used = allowance.used
+    return used
 
-    What is unknown counts as free, and is known after the first answer.
-    """
+
+def _least_utilized(pool: Sequence[Candidate], facts: Facts, state: State, now: float) -> tuple[Candidate, float]:
+    """The smallest `_used`, which is written out here because every request asks it of every account; and that share."""
     accounts, scopes, allowances, model = state.accounts, state.scopes, state.spending.accounts, facts.model
     best, least = pool[0], (math.inf, 0, 0.0)
     for candidate in pool:
@@ -62,4 +111,4 @@ def _least_utilized(pool: Sequence[Candidate], facts: Facts, state: State, now: 
             rank = (used, standing.in_flight, standing.last_used)
             if rank < least:
                 best, least = candidate, rank
-    return best
+    return best, least[0]
