@@ -112,24 +112,8 @@ class Metering:
         return asked.comes_to(self.habits.expected(asked.model) if asked.most is None else asked.most)
 
     def need(self, asked: Asked) -> Decimal:
-        """US dollars a request may cost; its input rounded up by up to a sixteenth, so that few have to be worked out."""
-        if not asked.is_billed:
-            return ZERO
-        if asked.units is not NO_UNITS:
-            return self.cost(asked.model, self.expected(asked)).usd
-        output = 0 if not asked.talks else self.habits.expected(asked.model) if asked.most is None else asked.most
-        size = asked.tokens
-        step = max(size.bit_length() - 5, 0)
-        key = asked.model, -(-size >> step) if step else size, step, output
-        need = self._needs.get(key)
-        if need is None:
-            cost = self.cost(asked.model, asked.comes_to(output))
-            need = cost.usd
-            if cost.known:  # else the prices may only not be loaded yet
-                if len(self._needs) >= MOST_NEEDS:
-                    self._needs.clear()
-                self._needs[key] = need
-        return need
+        """US dollars a request may cost."""
+        return self.cost(asked.model, self.expected(asked)).usd if asked.is_billed else ZERO
 
     def cost(self, model: str | None, usage: Usage) -> Cost:
         """US dollars this is."""
