@@ -15,6 +15,7 @@ import time
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from tests.bench.process import cpu_seconds, memory_mib
 from tests.support import account, make_home, running_proxy, stop
@@ -79,14 +80,15 @@ def upstream(core: int | None):
 
 
 @contextlib.contextmanager
-def ours(folder: Path, port: int, core: int | None):
+def ours(folder: Path, port: int, core: int | None, name: str = "codex-manager", settings: str = "", **fields: Any):
     accounts = [
-        account(f"account {name}", f"sk-bench-{name}-0123456789abcdef", organization=f"org-{name}") for name in "abcd"
+        account(f"account {letter}", f"sk-bench-{letter}-0123456789abcdef", organization=f"org-{letter}", **fields)
+        for letter in "abcd"
     ]
-    config = f"proxy:\n  openai_base_url: http://127.0.0.1:{port}\n"
-    with running_proxy(make_home(folder / "home", accounts, config)) as proxy:
+    config = f"proxy:\n  openai_base_url: http://127.0.0.1:{port}\n{settings}"
+    with running_proxy(make_home(folder / name, accounts, config)) as proxy:
         pin_process(proxy.process.pid, core)
-        yield Target("codex-manager", proxy.port, proxy.process.pid)
+        yield Target(name, proxy.port, proxy.process.pid)
 
 
 @contextlib.contextmanager

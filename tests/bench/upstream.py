@@ -1,7 +1,8 @@
 """An upstream too fast to be the bottleneck: `python -m tests.bench.upstream` prints its port and serves until killed.
 
 One `asyncio.Protocol`, no HTTP library: a POST is answered with about 1 KB of chat completion, or, when its body says
-`"stream":true`, with chunks spaced evenly; each chunk carries its number and the monotonic time it was written.
+`"stream":true`, with chunks spaced evenly; each chunk carries its number and the monotonic time it was written. A stream
+that is asked for its usage says so in each chunk and tells it at the end, as OpenAI's does.
 """
 
 import argparse
@@ -48,6 +49,12 @@ EVENT = (
     b'data: {"id":"chatcmpl-bench","object":"chat.completion.chunk","created":1790000000,"model":"gpt-4o",'
     b'"choices":[{"index":0,"delta":{"content":" word"},"finish_reason":null}],"number":%d,"sent_ns":%d}\n\n'
 )
+NO_USAGE = b',"usage":null'
+USAGE = (
+    b'data: {"id":"chatcmpl-bench","object":"chat.completion.chunk","created":1790000000,"model":"gpt-4o","choices":[],'
+    b'"usage":{"prompt_tokens":250,"completion_tokens":100,"total_tokens":350,"prompt_tokens_details":{"cached_tokens":0,'
+    b'"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":0,"audio_tokens":0}}}\n\n'
+)
 DONE = b"data: [DONE]\n\n"
 
 
@@ -86,16 +93,19 @@ class Upstream(asyncio.Protocol):
             body, self.buffer = self.buffer[end + 4 : size], self.buffer[size:]
             if STREAM.search(body):
                 self.transport.write(STREAM_HEAD)
-                self.next_chunk(0, self.loop.time())
+                self.next_chunk(0, self.loop.time(), tells=b'"include_usage":true' in body)
             else:
                 self.transport.write(WHOLE)
 
-    def next_chunk(self, number, at):
+    def next_chunk(self, number, at, tells):
         if number == self.chunks:
-            self.transport.write(chunk(DONE) + b"0\r\n\r\n")
+            self.transport.write((chunk(USAGE) if tells else b"") + chunk(DONE) + b"0\r\n\r\n")
             return
-        self.transport.write(chunk(EVENT % (number, time.monotonic_ns())))
-        self.timer = self.loop.call_at(at + self.every_s, self.next_chunk, number + 1, at + self.every_s)
+        event = EVENT % (number, time.monotonic_ns())
+        if tells:
+            event = event[:-3] + NO_USAGE + event[-3:]
+        self.transport.write(chunk(event))
+        self.timer = self.loop.call_at(at + self.every_s, self.next_chunk, number + 1, at + self.every_s, tells)
 
 
 async def serve(options):

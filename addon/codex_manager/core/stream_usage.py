@@ -82,6 +82,7 @@ def _injected_with_care(body: bytes, at: int) -> bytes | None:
 
 LONGEST_EVENT: Final = 1024 * 1024
 """Bytes. A chunk of a chat has hundreds, one with a second of audio a hundred thousand."""
+_LAST: Final = b',"usage":null}\n\n'
 _END: Final = re.compile(rb"\n\r?\n|\r\r")
 _NULL: Final = re.compile(
     # The member, then only plain members up to the object's end: so it is one of the object itself.
@@ -105,7 +106,14 @@ class UsageRemover:
     def feed(self, data: bytes) -> bytes:
         """The next bytes of the stream; returns those that may go on to the client."""
         if not self._held and not self._passing and 0 < data.find(b"\n\n") == len(data) - 2:
-            return _without_usage(data)  # one event by itself, as OpenAI flushes them
+            # One event by itself, as OpenAI flushes them; mostly the member is the last of its object.
+            if (
+                data.endswith(_LAST)
+                and data.find(b'"usage"') == len(data) - len(_LAST) + 1
+                and data.startswith(b"data:")
+            ):
+                return data[: -len(_LAST)] + b"}\n\n"
+            return _without_usage(data)
         held = self._held
         held += data
         out: list[bytes] = []

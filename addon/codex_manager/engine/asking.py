@@ -6,6 +6,7 @@ or it goes out as it came.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 from codex_manager.core import tokens
@@ -28,9 +29,9 @@ SILENT: Final = frozenset({"/v1/chat/completions", "/v1/completions"})
 """Their streams tell what they used only when they are asked to."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Asked:
-    """What of a request decides its price."""
+    """What of a request decides its price. Never changed; not frozen because one is made with every request."""
 
     path: Endpoint | None = None
     endpoint: str
@@ -63,11 +64,11 @@ class Asked:
 def asked_of(method: str, endpoint: Endpoint, said: BodyFacts, body: bytes, headers: Mapping[str, str]) -> Asked:
     """`headers` have lower-case names; `body` is empty when it is not at hand."""
     name, content_type = name_of(endpoint.path), headers.get("content-type")
-    units = NO_UNITS if "content-encoding" in headers else request_units(endpoint, content_type, body)
-    meter = meter_for(endpoint, None, units=units, model=said.model)
-    if meter is None or meter.settles:
-        is_free = endpoint.replay == "read" or method == "DELETE" or meter is not None
+    costs = _costs(endpoint)
+    if not costs:
+        is_free = endpoint.replay == "read" or method == "DELETE" or costs is False
         return Asked(path=endpoint, endpoint=name, model=said.model, is_free=is_free)
+    units = NO_UNITS if "content-encoding" in headers else request_units(endpoint, content_type, body)
     return Asked(
         path=endpoint,
         endpoint=name,
@@ -79,6 +80,13 @@ def asked_of(method: str, endpoint: Endpoint, said: BodyFacts, body: bytes, head
         most=said.max_output_tokens,
         goes_on=said.background,
     )
+
+
+@lru_cache(maxsize=256)
+def _costs(endpoint: Endpoint) -> bool | None:
+    """Whether answers cost something; False where they tell what something made earlier did, None where nobody knows."""
+    meter = meter_for(endpoint, None)
+    return None if meter is None else not meter.settles
 
 
 def asking_for_usage(

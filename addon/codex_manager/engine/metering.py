@@ -5,13 +5,15 @@ Law: everything here is worked out at once, from what is in memory.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from codex_manager.core import models
 from codex_manager.core.account import Account
 from codex_manager.core.endpoint import name_of
 from codex_manager.core.habits import OutputHabits
+from codex_manager.core.metering import NO_UNITS
 from codex_manager.core.openai_error import ErrorAnswer
 from codex_manager.core.pricing import ZERO, Cost, Pricing
 from codex_manager.core.spend import Spending
@@ -32,6 +34,8 @@ __all__ = ["Metering"]
 
 type Key = tuple[str, str]
 
+MOST_NEEDS: Final = 4096
+
 
 class Metering:
     """Mutable state: the settings now in force, and what models mostly say."""
@@ -46,6 +50,8 @@ class Metering:
         self._pricing = pricing
         self._settings = EngineSettings()
         self._limited: set[Key] = set()
+        self._needs: dict[tuple[str | None, int, int], Decimal] = {}
+        """What was worked out before."""
 
     @property
     def is_on(self) -> bool:
@@ -59,6 +65,7 @@ class Metering:
     def follow(self, settings: EngineSettings, accounts: Iterable[Account]) -> None:
         """Take over settings and limits; without metering no limit is held."""
         self._settings = settings
+        self._needs.clear()
         spending = self.spending
         spending.zone, spending.warn_at = settings.zone, settings.warn_at
         self.tick()
@@ -112,8 +119,24 @@ class Metering:
         return asked.comes_to(self.habits.expected(asked.model) if asked.most is None else asked.most)
 
     def need(self, asked: Asked) -> Decimal:
-        """US dollars a request may cost."""
-        return self.cost(asked.model, self.expected(asked)).usd if asked.is_billed else ZERO
+        """US dollars a request may cost; its input rounded up by up to a sixteenth, so that few have to be worked out."""
+        if not asked.is_billed:
+            return ZERO
+        if asked.units is not NO_UNITS:
+            return self.cost(asked.model, self.expected(asked)).usd
+        output = 0 if not asked.talks else self.habits.expected(asked.model) if asked.most is None else asked.most
+        step = max(asked.tokens.bit_length() - 5, 0)
+        size = -(-asked.tokens >> step) << step
+        key = asked.model, size, output
+        need = self._needs.get(key)
+        if need is None:
+            cost = self.cost(asked.model, replace(asked, tokens=size).comes_to(output))
+            need = cost.usd
+            if cost.known:  # else the prices may only not be loaded yet
+                if len(self._needs) >= MOST_NEEDS:
+                    self._needs.clear()
+                self._needs[key] = need
+        return need
 
     def cost(self, model: str | None, usage: Usage) -> Cost:
         """US dollars this is."""

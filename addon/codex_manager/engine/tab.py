@@ -50,9 +50,9 @@ GONE: Final = "gone"
 """`Record.failure` of a request whose client left."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Used:
-    """What passed by of an answer."""
+    """What passed by of an answer. Never changed."""
 
     usage: Usage | None = None
     """As the upstream said it, or estimated; None when nothing was used, or when it belongs to an earlier request."""

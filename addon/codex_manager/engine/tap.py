@@ -7,6 +7,7 @@ However reading fails, the bytes go on. Ends once, and the request's tab with it
 import logging
 
 from collections.abc import Mapping
+from typing import Final
 
 from codex_manager.core.errors import type_and_place
 from codex_manager.core.metering import Meter, meter_for
@@ -19,17 +20,23 @@ __all__ = ["Tap"]
 
 log = logging.getLogger(__name__)
 
+TOGETHER: Final = 16 * 1024
+"""Bytes the meter is shown at once: it costs as much for one event of a stream as for fifty."""
+
 
 class Tap:
     """See the module's docstring."""
 
-    __slots__ = ("_decoder", "_first", "_is_stream", "_meter", "_remover", "_tab")
+    __slots__ = ("_decoder", "_first", "_is_stream", "_meter", "_remover", "_size", "_tab", "_unread")
 
     def __init__(self, tab: Tab, status: int, headers: Mapping[str, str], *, asked_extra: bool) -> None:
         """`headers` are the answer's, with lower-case names; `asked_extra` when its usage was asked for by us."""
         asked, content_type = tab.asked, headers.get("content-type", "")
         self._tab = tab
         self._first: float | None = None
+        self._unread: list[bytes] = []
+        """Pieces the meter has not seen; what they say is not asked for before the end."""
+        self._size = 0
         self._is_stream = content_type.startswith("text/event-stream")
         self._meter: Meter | None = None
         if asked.path is not None and 200 <= status < 300:
@@ -44,15 +51,10 @@ class Tap:
         if self._first is None:
             self._first = self._tab.now()
         if self._meter is not None:
-            try:
-                if self._decoder is None:
-                    self._meter.feed(piece)
-                else:
-                    for plain in self._decoder.feed(piece):
-                        self._meter.feed(plain)
-            except Exception as error:  # noqa: BLE001 - counting never fails a request
-                log.error("an answer's usage could not be read: %s", type_and_place(error))  # noqa: TRY400 - a message may quote it
-                self._meter = None
+            self._unread.append(piece)
+            self._size += len(piece)
+            if self._size > TOGETHER:
+                self._read()
         return piece if self._remover is None else self._remover.feed(piece)
 
     def rest(self) -> bytes:
@@ -62,13 +64,34 @@ class Tap:
 
     def end(self, failure: str = "") -> None:
         """Nothing more comes: the answer is whole, or failed so. Whoever leaves once all was said has left nothing."""
+        if self._tab.is_closed:
+            return
+        self._read()
         meter = self._meter
         if failure == GONE and meter is not None and meter.finished:
             failure = ""
         self._tab.finish(failure, self.used(), first_byte=self._first, streamed=self._is_stream)
 
+    def _read(self) -> None:
+        """Let the meter see what came since the last time."""
+        meter, data = self._meter, b"".join(self._unread)
+        self._unread.clear()
+        self._size = 0
+        if meter is None or not data:
+            return
+        try:
+            if self._decoder is None:
+                meter.feed(data)
+            else:
+                for plain in self._decoder.feed(data):
+                    meter.feed(plain)
+        except Exception as error:  # noqa: BLE001 - counting never fails a request
+            log.error("an answer's usage could not be read: %s", type_and_place(error))  # noqa: TRY400 - a message may quote it
+            self._meter = None
+
     def used(self) -> Used:
         """What the answer used, as far as it has said so, or else about."""
+        self._read()
         meter = self._meter
         if meter is None:
             return Used()
