@@ -57,6 +57,7 @@ class Create:
     """It names a thing, other than `previous`, that only one account has."""
     most: int | None = None
     """`max_output_tokens`."""
+    prompt_cache_key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,7 @@ def create_of(text: str) -> Create | None:
     fields = {**nested, **body} if isinstance(nested, dict) else body
     model, previous, most = fields.get("model"), fields.get("previous_response_id"), fields.get("max_output_tokens")
     most = most if isinstance(most, int) and 0 < most < 1 << 31 and most is not True else None
+    cache_key = fields.get("prompt_cache_key")
     return Create(
         model=model if isinstance(model, str) and model else None,
         tokens=tokens.estimate(
@@ -103,6 +105,7 @@ def create_of(text: str) -> Create | None:
         warms_up=fields.get("generate") is False,
         tied=_TIES.search(text) is not None,
         most=most,
+        prompt_cache_key=cache_key if isinstance(cache_key, str) and cache_key else None,
     )
 
 

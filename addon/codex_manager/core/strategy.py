@@ -14,6 +14,7 @@ delays anything. It does not pull a conversation away from its home: there the p
 import math
 
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Final
 
 from codex_manager.core.bindings import Binding
@@ -30,6 +31,7 @@ EVEN: Final = 0.1
 """Shares of a limit that differ by no more than this are equally good for a conversation that has its cache at one of
 them: to move would cost all of its tokens, to stay brings the limit a tenth nearer.
 """
+_RANK: Final = itemgetter(0)
 
 
 def pick(
@@ -38,8 +40,8 @@ def pick(
     """One of the pool, which is not empty, and the name of what decided. `bound` is the conversation's binding, if it has one."""
     name = policy.strategy
     if name == "sticky":
-        if bound is not None and (kept := _kept(pool, bound, state)) is not None:
-            return kept, AFFINITY
+        if bound is not None and (kin := _kin(pool, bound, state)):
+            return kin[0], AFFINITY
         if facts.session is not None:
             return pool[closest(facts.session, [candidate.account for candidate in pool])], name
         name = "least_utilized"
@@ -51,33 +53,34 @@ def pick(
         pool = [c for c in pool if state.accounts[c.account.id].last_used <= limit] or pool
     if name == "round_robin":
         chosen = min(pool, key=lambda c: _turn(c, state))
-        if bound is not None:
-            turn = _turn(chosen, state)[0]
-            pool = [candidate for candidate in pool if _turn(candidate, state)[0] == turn]
     else:
         chosen, least = _least_utilized(pool, facts, state, now)
-        if bound is not None:
-            pool = [candidate for candidate in pool if _used(candidate, facts, state, now) <= least + EVEN]
-    if bound is not None and (kept := _kept(pool, bound, state)) is not None:
-        return kept, AFFINITY
+    if bound is not None:
+        for near in _kin(pool, bound, state):
+            if name == "round_robin":
+                is_as_good = _turn(near, state)[0] == _turn(chosen, state)[0]
+            else:
+                is_as_good = _used(near, facts, state, now) <= least + EVEN
+            if is_as_good:
+                return near, AFFINITY
     return chosen, name
 
 
-def _kept(pool: Sequence[Candidate], bound: Binding, state: State) -> Candidate | None:
-    """Where the conversation's prompts are in a cache, the longest part of them first."""
-    home, organization, detour = bound.home, bound.organization, bound.detour
-    same: list[Candidate] = []
-    away: Candidate | None = None
+def _kin(pool: Sequence[Candidate], bound: Binding, state: State) -> list[Candidate]:
+    """Where the conversation's prompts are in a cache, the best first."""
+    accounts, home, organization, detour = state.accounts, bound.home, bound.organization, bound.detour
+    found: list[tuple[int, Candidate]] = []
     for candidate in pool:
         account_id = candidate.account.id
         if account_id == home:
-            return candidate
-        if state.accounts[account_id].organization == organization:
-            same.append(candidate)
-        if account_id == detour:
-            away = candidate
-    # of several that read the same cache the one that it went to before, so that it does not wander about
-    return away if away is not None and away in same else same[0] if same else away
+            found.append((0, candidate))
+        elif accounts[account_id].organization == organization:
+            # the same cache; of several the one it went to before, so that it does not wander about
+            found.append((1 if account_id == detour else 2, candidate))
+        elif account_id == detour:
+            found.append((3, candidate))
+    found.sort(key=_RANK)
+    return [candidate for _, candidate in found]
 
 
 def _turn(candidate: Candidate, state: State) -> tuple[float, float]:

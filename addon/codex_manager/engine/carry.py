@@ -17,9 +17,9 @@ task is cancelled the upstream connection is aborted before the cancellation goe
 
 import asyncio
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from codex_manager.core import marks, tokens
 from codex_manager.core.account import Account
@@ -28,18 +28,21 @@ from codex_manager.core.decision import choose
 from codex_manager.core.endpoint import describe
 from codex_manager.core.failure import FailureClass, Final, Rule
 from codex_manager.core.hints import Hint, cooling_hint, headroom
+from codex_manager.core.hold import Holding
 from codex_manager.core.openai_error import RATE_LIMIT_EXCEEDED, ErrorAnswer
 from codex_manager.core.routing import Choice, Facts, Obstacle, Refusal
-from codex_manager.core.session import session_key
+from codex_manager.core.session import session_key, told_key
 from codex_manager.core.state import Lease
 from codex_manager.engine import explain
 from codex_manager.engine.asking import asked_of, asking_for_usage
 from codex_manager.engine.broken import Broken
 from codex_manager.engine.delivery import bad_request, delivered, own_answer, verbatim
+from codex_manager.engine.early import early_answer
+from codex_manager.engine.hold import HeldAnswer, KeptStreamError, held
 from codex_manager.engine.identity import UnsendableError, lower_headers
 from codex_manager.engine.kept import KeptError
 from codex_manager.engine.messages import Answer, Request
-from codex_manager.engine.tab import GONE, NO_TAB, Tab
+from codex_manager.engine.tab import GONE, NO_TAB, Tab, Used
 from codex_manager.engine.tap import Tap
 from codex_manager.engine.transport import BodyFailedError, Phase, TransportError, Trouble, UpstreamAnswer
 from codex_manager.engine.websocket_link import LeasedLink
@@ -106,8 +109,8 @@ class Carriage:
         self._asking: Request | None = None
         """The same, asking for the stream's usage, which the client did not."""
         self._replay = endpoint.replay_with(creates_state=said.creates_state)
-        session = None
-        if engine.policy.strategy == "sticky":
+        session = told_key(request.client, said.model, headers, said.prompt_cache_key)
+        if session is None and engine.policy.strategy == "sticky":
             session = session_key(request.client, said.model, headers, body)
         self._metering = engine.metering
         self._owns_tab = tab is None
@@ -139,6 +142,8 @@ class Carriage:
         self._first_access: KeptError | None = None
         self._last: KeptError | None = None
         self._refusal: Refusal | None = None
+        self._is_early = False
+        """The client has the headers already (engine.early)."""
 
     async def open(self) -> tuple[Answer, LeasedLink | None]:
         """Carry a WebSocket's handshake: the answer, and the link that was opened if one was."""
@@ -147,8 +152,13 @@ class Carriage:
 
     async def run(self) -> Answer:
         """Carry the request. Raises nothing but CancelledError."""
+        self._engine.budget.request(self._began)
+        return await self._closed(self._journey())
+
+    async def _closed(self, journey: Coroutine[Any, Any, Answer]) -> Answer:
+        """However the journey ends, nothing is left open but its answer."""
         try:
-            answer = await self._journey()
+            answer = await journey
         except BaseException as error:
             self._drop()
             if self._owns_tab:
@@ -160,7 +170,6 @@ class Carriage:
 
     async def _journey(self) -> Answer:
         engine = self._engine
-        engine.budget.request(self._began)
         while True:
             self._metering.tick()
             if (error := self._tab.refusal()) is not None:
@@ -213,15 +222,22 @@ class Carriage:
 
     # --- one attempt ---
 
-    async def _try(self, choice: Choice) -> Answer | None:
-        """Send to the chosen account; the client's answer, or None when the next decision may be better."""
+    async def _try(self, choice: Choice, failed: KeptError | None = None) -> Answer | None:
+        """Send to the chosen account; the client's answer, or None when the next decision may be better.
+
+        `failed` is what has become of it already.
+        """
         same_tries = 0
         while True:
-            self._attempts += 1
-            self._tried.append(choice.candidate.account.label)
-            outcome = await self._attempt(choice, fresh=same_tries > 0)
-            # A place that cannot be reached is tried twice at most and costs no upstream anything.
-            self._sent += not (isinstance(outcome, Broken) and outcome.error.phase is Phase.NOT_CONNECTED)
+            outcome: Answer | KeptError | Broken
+            if failed is not None:
+                outcome, failed = failed, None
+            else:
+                self._attempts += 1
+                self._tried.append(choice.candidate.account.label)
+                outcome = await self._attempt(choice, fresh=same_tries > 0)
+                # A place that cannot be reached is tried twice at most and costs no upstream anything.
+                self._sent += not (isinstance(outcome, Broken) and outcome.error.phase is Phase.NOT_CONNECTED)
             if isinstance(outcome, Answer):
                 return outcome
             if self._asked_too_much(outcome, choice):
@@ -240,14 +256,16 @@ class Carriage:
 
     async def _attempt(self, choice: Choice, *, fresh: bool) -> Answer | KeptError | Broken:
         engine, facts, account = self._engine, self._facts, choice.candidate.account
-        lease = engine.state.begin(account, choice.candidate.origin, facts.model, facts.tokens, self._now())
+        lease = engine.state.begin(
+            account, choice.candidate.origin, facts.model, facts.tokens, self._now(), session=facts.session
+        )
         try:
             self._tab.begin(account, choice)
             asking = self._asking if choice.candidate.origin not in self._metering.unaided else None
             upstream = await engine.send(account.id, asking or self._request, fresh=fresh, on_sent=self._tab.sent)
             try:
                 if upstream.status < 400:
-                    return self._good(lease, upstream, choice, asked_extra=asking is not None)
+                    return await self._arrived(lease, upstream, choice, asked_extra=asking is not None)
                 return await self._failed(lease, upstream, account)
             except BaseException:
                 upstream.close()
@@ -262,9 +280,74 @@ class Carriage:
             engine.end(lease)
             raise
 
+    async def _arrived(
+        self, lease: Lease, upstream: UpstreamAnswer, choice: Choice, *, asked_extra: bool
+    ) -> Answer | KeptError:
+        """A good status: the answer, once it has begun; or its failure, when it says one first."""
+        answer = held(self._request, upstream)
+        if answer is None:
+            return self._good(lease, upstream, choice, asked_extra=asked_extra)
+        try:
+            await answer.read(None if self._is_early else self._engine.settings.hold_headers_s)
+            if answer.state is Holding.HOLD:
+                if answer.is_plain and answer.is_stream:
+                    return self._goes_out_early(lease, answer, choice, asked_extra=asked_extra)
+                answer.release()
+            return self._decided(lease, answer, choice, asked_extra=asked_extra)
+        except BaseException:
+            answer.close()
+            raise
+
+    def _decided(self, lease: Lease, answer: HeldAnswer, choice: Choice, *, asked_extra: bool) -> Answer | KeptError:
+        if answer.state is not Holding.FAILED:
+            return self._good(lease, answer, choice, asked_extra=asked_extra)
+        engine, now = self._engine, self._now()
+        kept = KeptStreamError(answer, choice.candidate.account)
+        verdict = kept.verdict
+        marks.arrived(engine.state, lease, answer.lower, now)
+        hint = cooling_hint(kept.headers, verdict.message, engine.clock.time())
+        marks.failed(engine.state, lease, verdict, hint, self._facts.access, now, engine.random)
+        engine.end(lease)
+        self._tab.given_up(verdict.failure.value, verdict.code, self._used(answer))
+        return kept
+
+    def _used(self, answer: HeldAnswer) -> Used:
+        """What a stream that failed says it has used."""
+        if self._tab is NO_TAB:
+            return Used()
+        tap = Tap(self._tab, answer.status, answer.lower, asked_extra=False)
+        for piece in answer.pieces:
+            tap.feed(piece)
+        used = tap.used()
+        return used if used.usage is not None and not used.usage.estimated else Used()
+
+    def _goes_out_early(self, lease: Lease, answer: HeldAnswer, choice: Choice, *, asked_extra: bool) -> Answer:
+        """The headers go out; what follows them is still open."""
+        self._is_early = True
+        self._tab.arrived(answer.status)
+
+        async def go_on() -> Answer:
+            outcome: Answer | KeptError | None = None
+            try:
+                await answer.read(None)
+                outcome = self._decided(lease, answer, choice, asked_extra=asked_extra)
+            finally:
+                if outcome is None:
+                    answer.close()
+                    self._engine.end(lease)
+            if isinstance(outcome, Answer):
+                return outcome
+            found = await self._try(choice, outcome)
+            return found if found is not None else await self._journey()
+
+        early = early_answer(answer, lambda: self._closed(go_on()), at=self._engine.clock.time())
+        early.account_id, early.account_label = choice.candidate.account.id, choice.candidate.account.label
+        return self._told(early, choice)
+
     def _good(self, lease: Lease, upstream: UpstreamAnswer, choice: Choice, *, asked_extra: bool) -> Answer:
         engine, now = self._engine, self._now()
         if upstream.status == 101:
+            lease.session = None  # bound, but a handshake is no turn
             self._link = LeasedLink(engine, lease, upstream, choice.candidate.account, self._request.message_limit)
         self._drop()
         headers = lower_headers(upstream.headers)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from codex_manager.core.pricing import ZERO
 from codex_manager.core.routing import Facts
-from codex_manager.core.session import session_key
+from codex_manager.core.session import told_key
 from codex_manager.core.socket_events import model_in
 from codex_manager.engine.carry import Carriage
 from codex_manager.engine.identity import lower_headers
@@ -29,9 +29,7 @@ async def open_session(engine: "Engine", request: Request) -> Answer:
     """The answer to a handshake: a 101 with its session, or what there is to say instead."""
     path = request.target.partition("?")[0]
     model = None if path == RESPONSES else model_in(request.target)
-    session = None
-    if engine.policy.strategy == "sticky":
-        session = session_key(request.client, model, lower_headers(request.headers), b"")
+    session = told_key(request.client, model, lower_headers(request.headers))
     need = ZERO
     if path != RESPONSES and engine.metering.is_on:
         need = engine.metering.need(realtime_asked(model))

@@ -20,6 +20,7 @@ from codex_manager.core.decision import choose
 from codex_manager.core.failure import FailureClass, Final, Verdict
 from codex_manager.core.hints import Hint
 from codex_manager.core.routing import Choice, Facts, Refusal
+from codex_manager.core.session import told_key
 from codex_manager.core.socket_events import Create, Event, create_of, event_of, with_previous
 from codex_manager.core.state import Lease
 from codex_manager.core.usage import Usage
@@ -27,6 +28,7 @@ from codex_manager.engine import explain
 from codex_manager.engine.asking import Asked
 from codex_manager.engine.carry import STORMY
 from codex_manager.engine.delivery import own_answer
+from codex_manager.engine.identity import lower_headers
 from codex_manager.engine.messages import Answer
 from codex_manager.engine.tab import GONE, Tab, Used
 from codex_manager.engine.websocket_frames import Closed, Message
@@ -100,6 +102,7 @@ class ResponsesSession(Session):
         self._turns: deque[Turn] = deque()
         self._warmups: OrderedDict[str, Message] = OrderedDict()
         """Warm-ups that can be made again, by the id the client knows."""
+        self._headers = lower_headers(self._request.headers)
         self._here: dict[str, str] = {}
         """Their ids on the present link."""
 
@@ -114,8 +117,11 @@ class ResponsesSession(Session):
             await self._link.send(message)
             return
         now = self._engine.clock.monotonic()
-        tab = self.open_tab(_asked(create))
-        facts = Facts(model=create.model, access=create.model or "/v1/responses", tokens=create.tokens, need=tab.need)
+        # as over HTTP, so that a client that falls back to it goes on where it was
+        session = told_key(self.client, create.model, self._headers, create.prompt_cache_key)
+        tab = self.open_tab(_asked(create), session)
+        access = create.model or "/v1/responses"
+        facts = Facts(model=create.model, access=access, tokens=create.tokens, need=tab.need, session=session)
         turn = Turn(message, create, facts, now, tab)
         if self._engine.locked:
             await self._turn_down(turn, own_answer(explain.locked()))
@@ -174,7 +180,9 @@ class ResponsesSession(Session):
         candidate = self.candidate(link.account.id)
         if candidate is not None:
             now = engine.clock.monotonic()
-            turn.lease = engine.state.begin(candidate.account, candidate.origin, create.model, create.tokens, now)
+            turn.lease = engine.state.begin(
+                candidate.account, candidate.origin, create.model, create.tokens, now, session=turn.facts.session
+            )
         turn.tab.begin(link.account)
         message, previous = turn.message, create.previous
         if previous is not None and here.get(previous, previous) != previous and isinstance(message.data, str):

@@ -104,10 +104,11 @@ class Session(PassedSession, ABC):
 
     # --- helpers of both kinds ---
 
-    def open_tab(self, asked: Asked) -> Tab:
-        """The tab of the next answer on this socket."""
+    def open_tab(self, asked: Asked, session: str | None = None) -> Tab:
+        """The tab of the next answer on this socket; `session` is the conversation's key where the answer knows it better."""
         self._answers += 1
-        return self._engine.metering.open(self._request, asked, session=self._facts.session, number=self._answers)
+        session = session or self._facts.session
+        return self._engine.metering.open(self._request, asked, session=session, number=self._answers)
 
     def beyond_limit(self, facts: Facts) -> ErrorAnswer | None:
         """What is said when the present account's money for this has been spent; else None."""
