@@ -6,7 +6,7 @@ import random
 import pytest
 
 from codex_manager.core.failure import FailureClass
-from codex_manager.core.hold import MOST_BYTES, MOST_EVENTS, Hold, Holding, holds
+from codex_manager.core.hold import MOST_BYTES, MOST_EVENTS, Hold, Holding, JsonHold, holds
 
 
 def sse(*events, named=True, end="\n\n"):
@@ -141,12 +141,47 @@ def test_the_pieces_do_not_matter(seed):
 
 
 @pytest.mark.parametrize(
-    ("method", "target", "kind", "held"),
+    ("method", "target", "kind", "length", "held"),
     [
-        ("POST", "/v1/responses", "text/event-stream; charset=utf-8", True), ("POST", "/v1/chat/completions?x=1", "text/event-stream", True),
-        ("POST", "/v1/responses", "application/json", False), ("GET", "/v1/responses/resp_1", "text/event-stream", False),
-        ("POST", "/v1/audio/speech", "text/event-stream", False), ("POST", "/v1/threads/thread_1/runs", "text/event-stream", False),
+        ("POST", "/v1/responses", "text/event-stream; charset=utf-8", None, "stream"),
+        ("POST", "/v1/chat/completions?x=1", "text/event-stream", None, "stream"),
+        ("POST", "/v1/responses", "application/json", "2000", "json"),
+        ("POST", "/v1/responses", "application/json", None, "json"),
+        ("POST", "/v1/responses", "application/json", "9999999", None),
+        ("POST", "/v1/responses", "application/json", "-1", None),
+        ("POST", "/v1/chat/completions", "application/json", "2000", None),
+        ("GET", "/v1/responses/resp_1", "text/event-stream", None, None),
+        ("POST", "/v1/audio/speech", "text/event-stream", None, None),
+        ("POST", "/v1/threads/thread_1/runs", "text/event-stream", None, None),
     ],
-)  # fmt: skip
-def test_only_generation_is_held(method, target, kind, held):
-    assert holds(method, target, kind) == held
+)
+def test_only_generation_is_held(method, target, kind, length, held):
+    assert holds(method, target, kind, length) == held
+
+
+FAILED = {"id": "resp_1", "status": "failed", "error": {"code": "rate_limit_exceeded", "message": "Rate limit reached"}}
+
+
+@pytest.mark.parametrize(
+    ("document", "state"),
+    [
+        (FAILED, Holding.FAILED),
+        ({"id": "resp_1", "status": "completed", "output": [{"text": '"failed"'}]}, Holding.RELEASE),
+        ({"id": "resp_1", "status": "failed", "error": None}, Holding.RELEASE),
+        ({"status": "completed", "metadata": {"status": "failed"}}, Holding.RELEASE),
+        (["failed"], Holding.RELEASE),
+    ],
+)
+def test_a_whole_response_may_have_failed_too(document, state):
+    hold = JsonHold()
+    data = json.dumps(document).encode()
+    assert hold.feed(data[:7]) is Holding.HOLD
+    assert hold.feed(data[7:]) is Holding.HOLD
+    assert hold.end() is state
+    assert (hold.verdict is not None) == (state is Holding.FAILED)
+
+
+def test_a_long_one_is_not_kept():
+    hold = JsonHold()
+    assert hold.feed(b"x" * (MOST_BYTES + 1)) is Holding.RELEASE
+    assert hold.end() is Holding.RELEASE

@@ -219,6 +219,14 @@ class RoutingSection(_Section):
     retry_floor: int = _setting(
         10, "This many such attempts in 10 s are always allowed.", unit="attempts", ge=0, le=100_000
     )
+    hold_headers_ms: int = _setting(
+        3000,
+        "OpenAI may answer 200 and then fail before its first word. A stream's headers wait this long for that word; after that"
+        " they go out, and the stream can still move to another account until its first output.",
+        unit="ms",
+        ge=0,
+        le=60_000,
+    )
     ambiguous_replay: Literal["none", "stateless"] = _setting(
         "none",
         "After a timeout or a cut before the answer began, OpenAI may have done the work: `none` never repeats such a"

@@ -17,12 +17,12 @@ import re
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any
+from typing import Any, Literal
 
 from codex_manager.core.failure import Verdict, classify_event
 
 
-__all__ = ["MOST_BYTES", "MOST_EVENTS", "Hold", "Holding", "holds"]
+__all__ = ["MOST_BYTES", "MOST_EVENTS", "Hold", "Holding", "JsonHold", "holds"]
 
 MOST_EVENTS = 64
 MOST_BYTES = 256 * 1024
@@ -45,11 +45,52 @@ class Holding(Enum):
     FAILED = "failed"
 
 
-def holds(method: str, target: str, content_type: str) -> bool:
-    """Whether an answer is held until its first output: a stream of generation."""
-    if method != "POST" or not content_type.lstrip().lower().startswith("text/event-stream"):
-        return False
-    return target.partition("?")[0].rstrip("/") in _HELD_PATHS
+def holds(method: str, target: str, content_type: str, content_length: str | None) -> Literal["stream", "json"] | None:
+    """Whether a good answer is held until it has begun: a stream of generation, or a response that is told whole.
+
+    The latter may be a failure under status 200, too (`"status": "failed"`), and comes in one piece anyway.
+    """
+    path = target.partition("?")[0].rstrip("/")
+    if method != "POST" or path not in _HELD_PATHS:
+        return None
+    kind = content_type.lstrip().lower()
+    if kind.startswith("text/event-stream"):
+        return "stream"
+    if path != "/v1/responses" or not kind.startswith("application/json"):
+        return None
+    length = content_length or "0"  # not said: chunked
+    return "json" if length.isdecimal() and len(length) < 7 and int(length) <= MOST_BYTES else None
+
+
+class JsonHold:
+    """One response that is told whole: `feed` it to its end."""
+
+    __slots__ = ("_body", "hints", "state", "verdict")
+
+    def __init__(self) -> None:
+        self.state = Holding.HOLD
+        self.verdict: Verdict | None = None
+        self.hints: Mapping[str, str] = {}
+        self._body = b""
+
+    def feed(self, data: bytes) -> Holding:
+        """The next piece, decoded."""
+        self._body += data
+        if len(self._body) > MOST_BYTES:
+            self.state, self._body = Holding.RELEASE, b""
+        return self.state
+
+    def end(self) -> Holding:
+        """It is whole: whether it is a failure."""
+        if self.state is Holding.HOLD:
+            self.state = Holding.RELEASE
+            if b'"failed"' in self._body:
+                response = _document(self._body)
+                if isinstance(response, dict) and response.get("status") == "failed":
+                    self.verdict = classify_event({"type": "response.failed", "response": response})
+                    self.state = Holding.RELEASE if self.verdict is None else Holding.FAILED
+            self._body = b""
+        return self.state
 
 
 class Hold:

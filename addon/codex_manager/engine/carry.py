@@ -308,18 +308,19 @@ class Carriage:
         hint = cooling_hint(kept.headers, verdict.message, engine.clock.time())
         marks.failed(engine.state, lease, verdict, hint, self._facts.access, now, engine.random)
         engine.end(lease)
-        self._tab.given_up(verdict.failure.value, verdict.code, self._used(answer))
+        used = self._used(answer)
+        said = used.usage is not None and not used.usage.estimated
+        self._tab.given_up(verdict.failure.value, verdict.code, used if said else Used())
         return kept
 
     def _used(self, answer: HeldAnswer) -> Used:
-        """What a stream that failed says it has used."""
+        """What a held answer says it has used, or about."""
         if self._tab is NO_TAB:
             return Used()
         tap = Tap(self._tab, answer.status, answer.lower, asked_extra=False)
         for piece in answer.pieces:
             tap.feed(piece)
-        used = tap.used()
-        return used if used.usage is not None and not used.usage.estimated else Used()
+        return tap.used()
 
     def _goes_out_early(self, lease: Lease, answer: HeldAnswer, choice: Choice, *, asked_extra: bool) -> Answer:
         """The headers go out; what follows them is still open."""
@@ -332,9 +333,10 @@ class Carriage:
                 await answer.read(None)
                 outcome = self._decided(lease, answer, choice, asked_extra=asked_extra)
             finally:
-                if outcome is None:
+                if outcome is None:  # the client left
                     answer.close()
                     self._engine.end(lease)
+                    self._tab.finish(GONE, self._used(answer), streamed=True)
             if isinstance(outcome, Answer):
                 return outcome
             found = await self._try(choice, outcome)

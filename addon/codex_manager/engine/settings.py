@@ -44,6 +44,8 @@ class EngineSettings:
     retry_floor: int = 10
     """… but this many are always allowed in 10 s."""
     ambiguous_replay: Literal["none", "stateless"] = "none"
+    hold_headers_s: float = 3.0
+    """A stream's headers wait this long for its first output."""
     connect_timeout_s: float = 10.0
     header_timeout_s: float = 600.0
     idle_timeout_s: float = 600.0
