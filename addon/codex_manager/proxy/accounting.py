@@ -1,9 +1,9 @@
 """Money in a running proxy: prices, ledger, spending limits and what OpenAI says of them, put together for the engine.
 
 Knows who tells whom; each part knows its own rules. The ledger's figures reach the limits, and with them spending from
-before a restart; what answers teach about domains reaches the ledger, and the engine again after a restart. Law: nothing
-here keeps a request waiting but the first moments of the prices; a ledger that cannot be written is said and counted by
-itself, and stops nothing. Without `metering.enabled` nothing is recorded and nobody is polled.
+before a restart; what answers teach about domains reaches the ledger, and the engine again after a restart, with all else it
+has learned (remembering). Law: nothing here keeps a request waiting but the first moments of the prices; a ledger that cannot
+be written is said and counted by itself, and stops nothing. Without `metering.enabled` nothing is recorded and nobody is polled.
 """
 
 import asyncio
@@ -26,6 +26,7 @@ from codex_manager.proxy.domains import Domains, project_in
 from codex_manager.proxy.late_prices import LatePrices
 from codex_manager.proxy.metrics import Metrics
 from codex_manager.proxy.moment import Moment, moment_of
+from codex_manager.proxy.remembering import Kept, Remembering, read
 
 
 __all__ = ["Accounting"]
@@ -56,6 +57,8 @@ class Accounting:
         self._domains: Domains | None = None
         self._engine: Engine | None = None
         self._poller: Poller | None = None
+        self._kept = Kept()
+        self._remembering: Remembering | None = None
         if config.metering.enabled:
             self.prices.load()
 
@@ -70,6 +73,7 @@ class Accounting:
         """Open the ledger, if usage is counted."""
         if self._ledger is None and self._config.metering.enabled:
             ledger = await asyncio.to_thread(self._open)
+            self._kept = await asyncio.to_thread(read, self._paths.ledger_file)
             self._ledger, self._domains = ledger, Domains(ledger.opening.domains, ledger.learn_domain)
             self.book.use(ledger, self._domains)
 
@@ -113,6 +117,8 @@ class Accounting:
         if engine is not None and self._domains is not None:
             for candidate in engine.candidates:
                 self._domains.recall(candidate.account, engine.state)
+            if self._remembering is not None:  # domains first: marks are about them
+                self._remembering.recall()
 
     def moment(self, uptime_s: float) -> Moment:
         """What goes on now, for `/metrics`."""
@@ -126,6 +132,9 @@ class Accounting:
         poller, self._poller = self._poller, None
         if poller is not None:
             await poller.aclose()
+        remembering, self._remembering = self._remembering, None
+        if remembering is not None:
+            await remembering.aclose()
         ledger, self._ledger = self._ledger, None
         if ledger is not None:
             ledger.on_batch = None
@@ -142,9 +151,12 @@ class Accounting:
         loop = asyncio.get_running_loop()
         ledger.on_batch = _on(loop, self._counted)
         self._counted(ledger.totals())
+        assert self._domains is not None
+        self._remembering, self._kept = Remembering(self._kept, ledger, engine, self._domains), Kept()
         self.recall()  # before OpenAI's figures: whose they are depends on the project
         for snapshot in ledger.opening.snapshots.values():
             self._told(snapshot)
+        self._remembering.start()
 
     def _counted(self, totals: Totals) -> None:
         """The ledger has new figures."""
