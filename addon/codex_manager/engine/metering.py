@@ -143,6 +143,11 @@ class Metering:
         assert self._pricing is not None
         return self._pricing.cost(model, usage)
 
+    def saved(self, model: str | None, usage: Usage, paid: Decimal) -> Decimal:
+        """US dollars the prompt cache spared: what the same would have cost with nothing read from it, less what was paid."""
+        fresh = replace(usage, cached=0, cached_audio=0, cached_image=0)
+        return self.cost(model, fresh).usd - paid
+
 
 def _decimal(limit: float | None) -> Decimal | None:
     return None if limit is None else Decimal(str(limit))

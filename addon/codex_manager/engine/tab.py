@@ -336,6 +336,10 @@ class Tab:
         cost = self._metering.cost(self.asked.model, usage)
         self.cost = record.cost = cost.usd
         record.priced = cost.known
+        if usage.cached > 0 and not usage.estimated:
+            saved = self._metering.saved(self.asked.model, usage, cost.usd)
+            if saved > ZERO:
+                record.detail["saved"] = f"{saved:f}"
         if (told := self._told) is not None:
             told["input_tokens"], told["output_tokens"], told["usd"] = usage.input, usage.output, float(cost.usd)
             if usage.estimated:
