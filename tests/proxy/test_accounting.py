@@ -112,6 +112,7 @@ async def test_a_ledger_that_cannot_be_written_stops_nothing(home, caplog, monke
     assert sum("ledger" in said and "served all the same" in said for said in warnings(caplog)) == 1
 
 
+@pytest.mark.slow
 async def test_days_begin_where_the_configuration_says(home):
     home.create("sk-one")
     async with running(home) as runtime:
@@ -280,6 +281,7 @@ async def test_whose_an_account_is_is_known_after_a_restart(home):
         assert known["Two"].startswith("account:")
 
 
+@pytest.mark.slow
 async def test_an_account_that_comes_later_is_remembered_too(home):
     """Such as one of a vault that was locked at the start."""
     home.create("sk-one")
@@ -371,6 +373,7 @@ async def test_metrics_take_a_key_unless_they_are_open_or_off(home):
         await in_force(off)
 
 
+@pytest.mark.slow
 async def test_many_scrapes_at_once_and_requests_between_them(home):
     home.create("sk-one")
     async with running(home) as runtime:
