@@ -10,12 +10,13 @@ from typing import Any
 
 from codex_manager.core.pricing import ZERO
 from codex_manager.core.usage import Usage
+from codex_manager.core.value import value
 
 
 __all__ = ["Attempt", "Record", "Reservation"]
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Attempt:
     """One try with one account."""
 
@@ -82,7 +83,7 @@ class Record:
     """More for `explain`, as JSON allows."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Reservation:
     """Money set aside for a request that is on its way. What a crash leaves of them is booked as spent, estimated."""
 

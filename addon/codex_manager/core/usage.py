@@ -4,13 +4,13 @@ Plain numbers as the upstream said them, or as they were estimated when it said 
 not where they were read (core.metering).
 """
 
-from dataclasses import dataclass
+from codex_manager.core.value import value
 
 
 __all__ = ["Usage"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True, kw_only=True)
 class Usage:
     """Tokens unless the name says otherwise. A part is contained in its whole: `cached` in `input`, `reasoning` in `output`."""
 
