@@ -47,9 +47,13 @@ def error_in_stream(
     message: str = "Rate limit reached. Please try again in 1.898s.",
     *,
     after: int = 0,
+    every: float = 0.0,
 ) -> Step:
-    """A 200 whose stream fails after `after` deltas: `response.failed`, or an `error` event in chat."""
-    return Step(name=f"error_in_stream({code})", good=Good(error=(code, message, after)))
+    """A 200 whose stream fails after `after` deltas: `response.failed`, or an `error` event in chat.
+
+    Its events come `every` seconds apart.
+    """
+    return Step(name=f"error_in_stream({code})", good=Good(error=(code, message, after), every_s=every))
 
 
 def refusal(
