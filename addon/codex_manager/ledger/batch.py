@@ -56,8 +56,6 @@ class Batch:
         """Reservations to write; one that ends before that is never written."""
         self.closed: set[str] = set()
         """Those to take out again."""
-        self.through = 0
-        """The last number of `Book.record` in it."""
         self.dropped = 0
         """Records of which only the sums are in it, or nothing."""
         self._objects: list[tuple[object, ...]] = []
@@ -108,13 +106,6 @@ class Batch:
             self._settlements.append(operation)
         else:
             self._operations.append(operation)
-
-    def reserve(self, reservation: Reservation) -> None:
-        self.opened[reservation.id] = reservation
-
-    def release(self, reservation_id: str) -> None:
-        if self.opened.pop(reservation_id, None) is None:
-            self.closed.add(reservation_id)
 
     def apply(self, connection: sqlite3.Connection, session: str, known_labels: dict[str, str]) -> int:
         """Write it all, in a transaction of the caller; returns how many records had to be left out."""

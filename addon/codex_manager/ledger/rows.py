@@ -71,16 +71,16 @@ class Scribe:
 
     def row(self, record: Record, usage: Usage | None, nano: int) -> tuple[object, ...]:
         """The row, in the order of COLUMNS; the usage is the record's, held `within` bounds."""
-        texts = self.texts
+        texts, name, session = self.texts, record.id, record.session
         if usage is None:
             used: tuple[object, ...] = NOTHING_USED
         else:
             used = usage.input, usage.cached, usage.cache_write, usage.output, usage.reasoning, self.more(usage)
         return (
-            clean(record.id), record.time, texts[record.client], texts[record.method], texts[record.endpoint],
+            name if len(name) <= LONGEST and name.isascii() else clean(name), record.time, texts[record.client], texts[record.method], texts[record.endpoint],
             texts[record.model], texts[record.account_id], texts[record.account], texts[record.domain],
             record.status, texts[record.failure], record.streamed, record.websocket, texts[record.strategy],
-            record.session and clean(record.session), record.duration_s, record.first_byte_s,
+            session if session is None or (len(session) <= LONGEST and session.isascii()) else clean(session), record.duration_s, record.first_byte_s,
             *used,
             nano, record.estimated, record.priced, record.object_id and clean(record.object_id), record.open,
             self._attempts(record) if record.attempts else None,

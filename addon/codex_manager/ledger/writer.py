@@ -71,7 +71,7 @@ class Writer:
         self._names = Names()
         self._scribe = Scribe()
         self._batch = Batch(calendar, self._names, self._scribe)
-        self._open: dict[str, Reservation] = {}
+        self._open: dict[str, Reservation] = {}  # on disk
         self._labels: dict[str, str] = {}
         self._windows: Windows = calendar.at(clock())
         self._nanos: Nanos = {}
@@ -149,18 +149,21 @@ class Writer:
 
     def _take(self) -> bool:
         taken = self._inbox.take()
-        batch = self._batch
+        batch, opened = self._batch, self._batch.opened
         for item in taken.items:
             if isinstance(item, Record):
                 batch.add(item)
-                if self._open:
-                    self._let_go(item)
+                # it lets go of the reservations of its attempts: they have its id, with `-` and a number behind it if not the first
+                if opened.pop(item.id, None) is None:
+                    self._release(item.id)
+                if len(item.attempts or ()) > 1:
+                    start = f"{item.id}-"
+                    for one in [one for one in (*opened, *self._open) if one.startswith(start)]:
+                        self._release(one)
             elif isinstance(item, Reservation):
-                self._open[item.id] = item
-                batch.reserve(item)
+                opened[item.id] = item
             elif isinstance(item, str):
-                if self._open.pop(item, None) is not None:
-                    batch.release(item)
+                self._release(item)
             else:
                 batch.operate(item)
         if taken.folded is not None or taken.dropped:
@@ -168,15 +171,10 @@ class Writer:
         self._through = taken.through
         return bool(taken.items or taken.dropped)
 
-    def _let_go(self, record: Record) -> None:
-        """Of the reservations of its attempts: they have its id, with `-` and a number behind it if they are not the first."""
-        if self._open.pop(record.id, None) is not None:
-            self._batch.release(record.id)
-        if len(record.attempts) > 1 and self._open:
-            start = f"{record.id}-"
-            for one in [one for one in self._open if one.startswith(start)]:
-                del self._open[one]
-                self._batch.release(one)
+    def _release(self, reservation_id: str) -> None:
+        """Let go of a reservation; one that is not on disk yet will never be."""
+        if self._batch.opened.pop(reservation_id, None) is None and self._open.pop(reservation_id, None) is not None:
+            self._batch.closed.add(reservation_id)
 
     def _attempt(self) -> None:
         """Write what is there, or look what others wrote. Never raises."""
@@ -223,6 +221,7 @@ class Writer:
         self._kept, self._dropped, self._last_written = self._through, dropped, now
         self._written += len(batch.rows)
         self._labels.update(batch.labels)
+        self._open |= batch.opened
         self._batch = Batch(self._calendar, self._names, self._scribe)
         self._publish()
 
@@ -274,7 +273,7 @@ class Writer:
             self._database.abandon()
             raise
         # what is open has to be in this file, whichever it was in before
-        self._batch.opened, self._batch.closed = dict(self._open), set()
+        self._batch.opened, self._batch.closed, self._open = self._open | self._batch.opened, set(), {}
         self._labels.clear()
         self._version = -1
         self._tell(made=made, found=found, domains=domains, snapshots=snapshots)
@@ -341,10 +340,9 @@ class Writer:
 
     def _end(self) -> None:
         """The session's clean end; what is still reserved has no record to come, so it is booked as it is."""
-        for reservation in self._open.values():
+        for reservation in (self._open | self._batch.opened).values():
             self._batch.add(interrupted(reservation))
-            self._batch.release(reservation.id)
-        self._open.clear()
+            self._release(reservation.id)
         if self._batch:
             self._attempt()
         if self._batch:
