@@ -116,7 +116,7 @@ class Engine:
         except Exception as error:  # noqa: BLE001 - fail closed
             log.error("a request could not be carried: %s", type_and_place(error))  # noqa: TRY400 - a traceback may quote a header
             answer = own_answer(internal_error())
-            answer.request_id = request.id
+        answer.request_id = answer.request_id or request.id
         if answer.account_id is None and request.method == "HEAD":
             answer.body = without_body()
         return answer
