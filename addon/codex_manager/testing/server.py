@@ -23,6 +23,7 @@ from codex_manager.testing.limits import Limit, Limits
 from codex_manager.testing.openai import errors
 from codex_manager.testing.openai.administration import KINDS, Billing, Entry
 from codex_manager.testing.openai.api import MODEL_ENDPOINTS, Api
+from codex_manager.testing.openai.prompts import PromptCache
 from codex_manager.testing.openai.request import Facts
 from codex_manager.testing.openai.talk import PATHS, RealtimeTalk, ResponsesTalk
 from codex_manager.testing.reply import Reply
@@ -51,7 +52,11 @@ class FakeOpenAI:
         cookies: bool = True,
         compress: bool = True,
         clock: Callable[[], float] = time.monotonic,
+        prompt_cache_s: float | None = None,
     ) -> None:
+        """`prompt_cache_s`: prompts are remembered so long after they were read last; None gives every long one the same
+        cached part, so that equal requests have equal answers.
+        """
         self.host = host
         self.port = port
         self.keep_body = keep_body
@@ -66,6 +71,7 @@ class FakeOpenAI:
         self._accounts = Accounts()
         self._script = Script()
         self._limits = Limits()
+        self._prompts = None if prompt_cache_s is None else PromptCache(prompt_cache_s)
         self._api = Api()
         self._accounts.lent = lambda key: self._api.shelf.holder("client_secret", key)
         self._created = int(time.time())
@@ -309,7 +315,7 @@ class FakeOpenAI:
         if isinstance(account, Reply):
             seen.step = "refused"
             return self._dress(account, seen, None, []), HEALTHY
-        facts = Facts(seen=seen, account=account, created=self._created)
+        facts = self._facts(seen, account)
         metered = seen.method == "POST" and seen.path in MODEL_ENDPOINTS
         refusal, left = self._limits.charge(facts, self._clock()) if metered else (None, [])
         if refusal is not None:
@@ -330,13 +336,16 @@ class FakeOpenAI:
         seen.processed = reply.wire is None and 200 <= reply.status < 300 and not step.travel.early
         return (reply if reply.bare else self._dress(reply, seen, account, [])), step.travel
 
+    def _facts(self, seen: Seen, account: FakeAccount) -> Facts:
+        return Facts(seen=seen, account=account, created=self._created, prompts=self._prompts, now=self._clock())
+
     # What talks on WebSockets ask (see openai.talk.Stage).
 
     def cue(self, handshake: Seen, what: str, message: str) -> tuple[Facts, Step, Reply | None]:
         seen = self._frame(handshake, what, message)
         self.journal.add(seen)
         account = self._callers[handshake.number]
-        facts = Facts(seen=seen, account=account, created=self._created)
+        facts = self._facts(seen, account)
         refusal = None
         if what == "create":
             if facts.model is not None and not account.has(facts.model):

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs
 
 from codex_manager.testing.accounts import FakeAccount
 from codex_manager.testing.journal import Seen
+from codex_manager.testing.openai.prompts import PromptCache
 
 
 __all__ = ["Facts"]
@@ -23,6 +24,9 @@ class Facts:
     created: int
     """Unix time that answers give as theirs; fixed for a server, so that equal requests get equal bytes."""
     extra: dict[str, str] = field(default_factory=dict)
+    prompts: PromptCache | None = None
+    now: float = 0.0
+    """By the fake's clock."""
 
     @property
     def method(self) -> str:
@@ -58,6 +62,13 @@ class Facts:
             return part.content.decode("utf-8", "replace") if part else None
         value = self.json.get("model") if isinstance(self.json, dict) else None
         return value if isinstance(value, str) else None
+
+    @cached_property
+    def recalled(self) -> int | None:
+        """Tokens of this prompt that were in the cache, when one is kept; asked when the prompt is answered."""
+        if self.prompts is None or not isinstance(self.json, dict):
+            return None
+        return self.prompts.read(self.account.organization, self.model or "", self.json, self.now)
 
     def digest(self, length: int = 24) -> str:
         """Names this request: the same bytes for the same account give the same digest."""

@@ -1,8 +1,8 @@
 """What an answer of the fake used, in the shapes of the published API.
 
 Law: equal content gives equal counts, whether it is streamed or not and whatever else is in the request, so that two ways
-to the same answer can be compared to the token. About four bytes are a token; a prompt long enough is partly cached;
-reasoning models reason. `ok(usage={...})` replaces any of it.
+to the same answer can be compared to the token. About four bytes are a token; a prompt long enough is partly cached
+(unless the fake remembers prompts: openai.prompts); reasoning models reason. `ok(usage={...})` replaces any of it.
 """
 
 import json
@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from codex_manager.testing.openai.prompts import BLOCK, CACHED_FROM
 from codex_manager.testing.openai.request import Facts
 from codex_manager.testing.step import Good
 
@@ -21,9 +22,6 @@ __all__ = [
 
 CONTENT = ("messages", "input", "instructions", "prompt", "tools", "functions")
 """Fields of a request that a model reads."""
-CACHED_FROM = 1024
-BLOCK = 128
-"""OpenAI caches prompts from 1024 tokens on, in steps of 128."""
 REASONING = 64
 IMAGE_TOKENS = {
     # (quality, size): what gpt-image-1 makes of one image, as the image guide says
@@ -55,7 +53,10 @@ def served_tier(body: Mapping[str, Any]) -> str:
     return asked if asked in {"flex", "priority", "scale"} else "default"
 
 
-def cached(prompt: int) -> int:
+def cached(facts: Facts, prompt: int) -> int:
+    """Of a prompt's tokens, those read from the cache: what it remembers, or a part that is always the same."""
+    if facts.recalled is not None:
+        return min(facts.recalled, prompt)
     found = (prompt // BLOCK - 1) * BLOCK
     return found if found >= CACHED_FROM else 0
 
@@ -87,7 +88,7 @@ def chat_usage(facts: Facts, good: Good, text: str) -> dict[str, Any]:
         "prompt_tokens": prompt,
         "completion_tokens": said + spoken + thought,
         "total_tokens": 0,
-        "prompt_tokens_details": {"cached_tokens": cached(prompt), "audio_tokens": min(heard, prompt)},
+        "prompt_tokens_details": {"cached_tokens": cached(facts, prompt), "audio_tokens": min(heard, prompt)},
         "completion_tokens_details": {"reasoning_tokens": thought, "audio_tokens": spoken, "accepted_prediction_tokens": 0, "rejected_prediction_tokens": 0},
     }, good, "prompt_tokens", "completion_tokens")  # fmt: skip
 
@@ -104,7 +105,7 @@ def response_usage(facts: Facts, good: Good, text: str) -> dict[str, Any]:
     thought = reasoning(facts, said)
     return _given({
         "input_tokens": prompt,
-        "input_tokens_details": {"cached_tokens": cached(prompt), "cache_write_tokens": 0},
+        "input_tokens_details": {"cached_tokens": cached(facts, prompt), "cache_write_tokens": 0},
         "output_tokens": said + thought,
         "output_tokens_details": {"reasoning_tokens": thought},
         "total_tokens": 0,
