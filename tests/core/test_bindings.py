@@ -57,6 +57,21 @@ def test_after_a_long_absence_the_detour_is_home():
     assert home(bindings, 4600.0) == "b"
 
 
+def test_a_home_that_never_answered_is_given_up_at_the_first_answer():
+    bindings = Bindings()
+    bindings.chosen("s", "a", "org-a", 0.0)
+    turn(bindings, "b", 1.0)
+    assert (home(bindings, 1.0), detour(bindings, 1.0)) == ("b", None)
+
+
+def test_homes_organization_is_what_its_answers_say():
+    bindings = Bindings()
+    bindings.chosen("s", "a", "account:a", 0.0)
+    list(bindings.drain())
+    bindings.answered("s", "a", "org-1", 1.0)
+    assert [kept.organization for _, kept in bindings.drain()] == ["org-1"]
+
+
 def test_attempts_that_fail_do_not_count_as_turns():
     bindings = Bindings()
     turn(bindings, "a", 0.0)

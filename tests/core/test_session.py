@@ -6,7 +6,9 @@ from collections import Counter
 
 import pytest
 
-from codex_manager.core.session import affinity, session_key
+from codex_manager.core.account import Account
+from codex_manager.core.secret import Secret
+from codex_manager.core.session import affinity, closest, session_key, told_key
 
 
 def key(body=None, headers=None, client="default", model="gpt-4o"):
@@ -27,6 +29,15 @@ def test_the_first_that_is_there_counts():
     assert key(without_cache_key, {"session-id": "harness"}) == key({}, {"thread-id": "harness"})
     assert key(without_cache_key) == key({"metadata": {"session_id": "m"}})
     assert len({key(body, headers), key(body), key(without_cache_key, {"session_id": "s"}), key(chat("hi"))}) == 4
+
+
+def test_what_is_told_needs_no_body_and_makes_the_same_key():
+    assert told_key("default", "gpt-4o", {}, None) is None
+    assert told_key("default", "gpt-4o", {}, "p") == key({"prompt_cache_key": "p", **chat("hi")})
+    headers = {"session_id": "harness", "x-codex-manager-session": "own"}
+    assert told_key("default", "gpt-4o", headers, "p") == key({"prompt_cache_key": "p"}, headers)
+    assert told_key("default", "gpt-4o", {"session_id": "h"}, "p") == told_key("default", "gpt-4o", {}, "p")
+    assert told_key("default", "gpt-4o", {"session_id": "h"}) == key(chat("hi"), {"session_id": "h"})
 
 
 def test_later_turns_belong_to_the_same_conversation():
@@ -72,3 +83,14 @@ def test_homes_are_spread_by_weight_and_stay_when_another_account_goes():
     assert 1850 < shares["c"] < 2150
     without_b = {session: home(session, ["a", "c"]) for session in sessions}
     assert all(without_b[session] == homes[session] for session in sessions if homes[session] != "b")
+
+
+def test_the_closest_is_the_one_it_is_drawn_to_most():
+    for weights in ((1.0, 1.0, 1.0), (1.0, 0.5, 3.0)):
+        accounts = [
+            Account(id=name, label=name, api_key=Secret("k"), weight=w) for name, w in zip("abc", weights, strict=True)
+        ]
+        for number in range(300):
+            session = f"session {number}"
+            drawn = [affinity(session, account.id, account.weight) for account in accounts]
+            assert closest(session, accounts) == drawn.index(max(drawn))
