@@ -60,7 +60,7 @@ def test_the_last_word_of_openai_on_an_account_is_kept(path):
 ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Pacific/Auckland"]
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(
     hours=st.lists(st.integers(0, 24 * 70), min_size=1, max_size=30),
     zones=st.lists(st.sampled_from(ZONES), min_size=2, max_size=3),
