@@ -447,7 +447,7 @@ print(count)
     "seconds",
     [
         pytest.param(0.4, id="shortly"),
-        pytest.param(45.0, id="long", marks=[pytest.mark.slow, pytest.mark.timeout(200)]),
+        pytest.param(45.0, id="long", marks=[pytest.mark.slow, pytest.mark.timeout(500)]),
     ],
 )
 def test_nobody_meets_a_locked_database(path, seconds):
