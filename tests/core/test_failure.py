@@ -328,8 +328,8 @@ def test_every_class_has_a_rule():
         (AUTH, Mark.ACCOUNT, Move.ACCOUNT, 0, None, Final.BLOCKED),
         (MODEL_ACCESS, Mark.MODEL, Move.ACCOUNT, 0, None, Final.FIRST),
         (CALLER, Mark.NOTHING, Move.NONE, 0, 0, Final.VERBATIM),
-        (OWNER_MISS, Mark.NOTHING, Move.NONE, 0, 0, Final.VERBATIM),
-        (ORIGIN_MISS, Mark.NOTHING, Move.NONE, 0, 0, Final.VERBATIM),
+        (OWNER_MISS, Mark.NOTHING, Move.DOMAIN, 0, None, Final.FIRST),
+        (ORIGIN_MISS, Mark.NOTHING, Move.DOMAIN, 0, 1, Final.VERBATIM),
         (OVERLOAD, Mark.WEATHER, Move.ACCOUNT, 1, 1, Final.VERBATIM),
         (TRANSIENT, Mark.BREAKER, Move.ACCOUNT, 0, 1, Final.VERBATIM),
         (FailureClass.PRE_DISPATCH, Mark.EGRESS, Move.UPSTREAM, 1, None, Final.GATEWAY),
@@ -346,7 +346,7 @@ def test_what_follows_a_failure(failure, mark, move, same, other, final):
 
 @pytest.mark.parametrize("failure", FailureClass)
 def test_a_call_that_creates_something_is_repeated_only_after_a_refusal_before_any_work(failure):
-    allowed = failure in {RATE, BILLING, AUTH, MODEL_ACCESS, FailureClass.PRE_DISPATCH}
+    allowed = failure in {RATE, BILLING, AUTH, MODEL_ACCESS, FailureClass.PRE_DISPATCH, OWNER_MISS, ORIGIN_MISS}
     assert RULES[failure].may_replay("state_creating") is allowed
     assert RULES[failure].may_replay("state_creating", ambiguous_allowed=True) is allowed
 
@@ -354,7 +354,13 @@ def test_a_call_that_creates_something_is_repeated_only_after_a_refusal_before_a
 @pytest.mark.parametrize("replay", ["stateless", "read"])
 @pytest.mark.parametrize("failure", FailureClass)
 def test_a_stateless_call_is_repeated_whenever_the_rule_moves_on(failure, replay):
-    moves = failure in {RATE, BILLING, AUTH, MODEL_ACCESS, OVERLOAD, TRANSIENT, FailureClass.PRE_DISPATCH}
+    moves = failure not in {
+        CALLER,
+        FailureClass.AMBIGUOUS,
+        FailureClass.MID_STREAM,
+        FailureClass.EGRESS_LIMIT,
+        FailureClass.NEUTRAL,
+    }
     assert RULES[failure].may_replay(replay) is moves
 
 

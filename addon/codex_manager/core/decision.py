@@ -34,6 +34,7 @@ __all__ = ["choose"]
 CLOSED: Final = Position.CLOSED
 LACKING: Final = 1
 """The lightest of the clouds: there is not enough room left for this request, as far as is known."""
+OWNED: Final = {"owner": "owner", "origin": "origin", "missing": "only"}
 PROBE_S = 1.0
 """Whoever waits for somebody else's probe is woken by its verdict; this is only the time to name, and to look again."""
 
@@ -71,7 +72,7 @@ def choose(facts: Facts, candidates: Sequence[Candidate], state: State, policy: 
         pool = [min(excluded, key=lambda c: state.exclusions[c.account.id, facts.access])]
         fewest = 0
     if len(pool) == 1:
-        return Choice(pool[0], "only", fewest, tuple(reasons))
+        return Choice(pool[0], "only" if facts.owner is None else OWNED[facts.owned_by], fewest, tuple(reasons))
     if policy.pinned is not None:
         for candidate in pool:
             if candidate.account.id == policy.pinned:
@@ -91,6 +92,8 @@ def _obstacle(
     now: float,
 ) -> Reason | None:
     account = candidate.account
+    if facts.owner is not None and standing.domain not in facts.owner:
+        return Reason(account, Obstacle.OWNER, note=facts.owned)
     if not account.enabled:
         return Reason(account, Obstacle.DISABLED)
     if account.models and not models.allows(account.models, facts.model):

@@ -134,9 +134,9 @@ RULES: dict[FailureClass, Rule] = {
     _C.AUTH: Rule(mark=Mark.ACCOUNT, move=Move.ACCOUNT, other_tries=None, replays_state_creating=True, final=Final.BLOCKED),
     _C.MODEL_ACCESS: Rule(mark=Mark.MODEL, move=Move.ACCOUNT, other_tries=None, replays_state_creating=True, final=Final.FIRST),
     _C.CALLER: Rule(mark=Mark.NOTHING),
-    # Owners and origins are learned from the ledger; without it nobody knows whom to ask instead, so the answer stands.
-    _C.OWNER_MISS: Rule(mark=Mark.NOTHING),
-    _C.ORIGIN_MISS: Rule(mark=Mark.NOTHING),
+    # Only while nobody knows whose it is (engine.ownership); what was refused so has changed nothing.
+    _C.OWNER_MISS: Rule(mark=Mark.NOTHING, move=Move.DOMAIN, other_tries=None, replays_state_creating=True, final=Final.FIRST),
+    _C.ORIGIN_MISS: Rule(mark=Mark.NOTHING, move=Move.DOMAIN, other_tries=1, replays_state_creating=True),
     _C.OVERLOAD: Rule(mark=Mark.WEATHER, move=Move.ACCOUNT, same_tries=1, other_tries=1, backoff_s=(0.5, 1.0)),
     _C.TRANSIENT: Rule(mark=Mark.BREAKER, move=Move.ACCOUNT, other_tries=1, breaker_weight=1.0),
     # One fresh connection; then only accounts that live elsewhere can be reached any better.

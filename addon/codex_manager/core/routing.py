@@ -53,6 +53,12 @@ class Facts:
     """It certainly costs nothing (reading, deleting): spending limits do not stand in its way."""
     session: str | None = None
     """core.session: the conversation's key, where the request shows one. It is bound with the lease (core.bindings)."""
+    owner: frozenset[str] | None = None
+    """Domains that may have what the request names; None when anyone may serve (core.owners)."""
+    owned: str = ""
+    """What that is, in words for accounts that are out: `file-abc belongs to 'work'`, `does not have file-abc`."""
+    owned_by: Literal["owner", "origin", "missing"] = "owner"
+    """How the domains are known: as the owner's, as those that encrypted the reasoning, or as those that have not said no."""
     tried: frozenset[str] = frozenset()
     """Accounts this request must not go to again."""
     tried_domains: frozenset[str] = frozenset()
@@ -64,6 +70,7 @@ class Facts:
 class Obstacle(StrEnum):
     """What can stand against an account, in the order in which they are looked for."""
 
+    OWNER = "owner"
     DISABLED = "disabled"
     MODEL_SCOPE = "model_scope"
     UNUSABLE = "unusable"
@@ -79,7 +86,7 @@ class Obstacle(StrEnum):
 
 
 LASTING = frozenset({
-    Obstacle.DISABLED, Obstacle.MODEL_SCOPE, Obstacle.UNUSABLE, Obstacle.AUTH_FAILED, Obstacle.MODEL_ACCESS, Obstacle.TRIED,
+    Obstacle.OWNER, Obstacle.DISABLED, Obstacle.MODEL_SCOPE, Obstacle.UNUSABLE, Obstacle.AUTH_FAILED, Obstacle.MODEL_ACCESS, Obstacle.TRIED,
 })  # fmt: skip
 """Obstacles that no waiting of this request removes."""
 UNWAITED = LASTING | {Obstacle.SPENDING}

@@ -36,6 +36,7 @@ __all__ = [
     "sentence",
     "span",
     "summary",
+    "widened",
 ]
 
 MONEY = frozenset({Obstacle.BILLING, Obstacle.SPENDING})
@@ -45,6 +46,7 @@ SOONEST_S = 0.5
 """A client is never told to come back sooner; the shortest cooling is as long."""
 
 WORDS = {
+    Obstacle.OWNER: "{detail}",
     Obstacle.DISABLED: "disabled",
     Obstacle.MODEL_SCOPE: "not for this model ({detail})",
     Obstacle.UNUSABLE: "{detail}",
@@ -61,6 +63,8 @@ WORDS = {
 PLAIN_MODEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,99}")
 """The model is the client's word: only what is harmless in every shell is put into a command to be copied."""
 MOST_COMMANDS: Final = 3
+ACCOUNTS_CAUSE: Final = "The cause lies with these accounts, neither with OpenAI nor with your network."
+EGRESS_CAUSE: Final = "The cause is your network's address, so no account can help."
 RAISE_ACCOUNT: Final = "`codex-manager usage` shows what was spent; `codex-manager edit LABEL --daily-limit USD --monthly-limit USD` changes limits."
 RAISE_CLIENT: Final = "`codex-manager usage --by client` shows what was spent; `codex-manager keys edit NAME --daily-limit USD --monthly-limit USD` changes limits."
 
@@ -110,7 +114,8 @@ def all_blocked(refusal: Refusal, facts: Facts, now: float) -> ErrorAnswer:
     if kinds & WAITING_HELPS:
         soonest = min(r.until for r in reasons if r.obstacle in WAITING_HELPS and r.until is not None)
         text = f"Rate limit reached on all accounts. {each}."
-        return ErrorAnswer.of(RATE_LIMIT_EXCEEDED, text, retry_after_s=max(soonest - now, SOONEST_S))
+        cause = EGRESS_CAUSE if Obstacle.EGRESS in kinds else ACCOUNTS_CAUSE
+        return ErrorAnswer.of(RATE_LIMIT_EXCEEDED, text, retry_after_s=max(soonest - now, SOONEST_S), cure=cause)
     if Obstacle.SPENDING in kinds:
         return _spent(reasons, each, billing=Obstacle.BILLING in kinds)
     if Obstacle.BILLING in kinds:
@@ -120,7 +125,7 @@ def all_blocked(refusal: Refusal, facts: Facts, now: float) -> ErrorAnswer:
     could = any(r.obstacle is Obstacle.DISABLED and models.allows(r.account.models, facts.model) for r in reasons)
     if barred and not others and not could:
         text = f"No account's model scope allows the model '{facts.model}'. {each}."
-        commands = [c for r in barred if (c := _widened(r.account, facts.model))][:MOST_COMMANDS]
+        commands = [c for r in barred if (c := widened(r.account, facts.model))][:MOST_COMMANDS]
         cure = f"To allow it: {' or '.join(commands)}." if commands else None
         return ErrorAnswer.of(MODEL_NOT_ALLOWED, text, param="model", cure=cure)
     return ErrorAnswer.of(NO_USABLE_ACCOUNT, f"No account can serve this request. {each}.")
@@ -149,7 +154,7 @@ def _spent(reasons: Sequence[Reason], each: str, *, billing: bool) -> ErrorAnswe
     return ErrorAnswer.of(INSUFFICIENT_QUOTA, f"{text} {each}.", cure=RAISE_ACCOUNT)
 
 
-def _widened(account: Account, model: str | None) -> str | None:
+def widened(account: Account, model: str | None) -> str | None:
     """The command that lets an account serve this model as well."""
     if model is None or PLAIN_MODEL.fullmatch(model) is None:
         return None

@@ -26,10 +26,10 @@ from codex_manager.core.state import Lease
 from codex_manager.core.usage import Usage
 from codex_manager.engine import explain
 from codex_manager.engine.asking import Asked
-from codex_manager.engine.carry import STORMY
 from codex_manager.engine.delivery import own_answer
 from codex_manager.engine.identity import lower_headers
 from codex_manager.engine.messages import Answer
+from codex_manager.engine.repeats import STORMY
 from codex_manager.engine.tab import GONE, Tab, Used
 from codex_manager.engine.websocket_frames import Closed, Message
 from codex_manager.engine.websocket_link import LeasedLink

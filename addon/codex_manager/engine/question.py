@@ -1,0 +1,100 @@
+"""What is known of a request before anybody is asked: the facts a decision needs, whether it can be sent again, its tab.
+
+Law: worked out at once and once, from the request's head and from a body that is at hand; a body that can be read only once is
+not touched.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from codex_manager.core import tokens
+from codex_manager.core.body import facts as body_facts
+from codex_manager.core.endpoint import Replay, describe
+from codex_manager.core.routing import Facts
+from codex_manager.core.session import session_key, told_key
+from codex_manager.engine.asking import asked_of, asking_for_usage
+from codex_manager.engine.identity import lower_headers
+from codex_manager.engine.messages import Request
+from codex_manager.engine.tab import NO_TAB, Tab
+
+
+if TYPE_CHECKING:
+    from codex_manager.engine.engine import Engine
+
+
+__all__ = ["OnceBody", "Question", "question"]
+
+
+class OnceBody:
+    """A body that can be read once, and knows whether it was begun."""
+
+    __slots__ = ("_body", "taken")
+
+    def __init__(self, body: AsyncIterator[bytes]) -> None:
+        self._body = body
+        self.taken = False
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        self.taken = True
+        return await anext(self._body)
+
+
+@dataclass(slots=True)
+class Question:
+    """See the module's docstring."""
+
+    request: Request
+    asking: Request | None
+    """The same, asking for the stream's usage, which the client did not."""
+    once: OnceBody | None
+    """The body, if it cannot be read again."""
+    replay: Replay
+    facts: Facts
+    tab: Tab
+
+    @property
+    def is_spent(self) -> bool:
+        """A byte of the body was taken: it is never sent again."""
+        return self.once is not None and self.once.taken
+
+
+def question(engine: "Engine", request: Request, facts: Facts | None, tab: Tab | None) -> Question:
+    """The question a request is; with `facts` and `tab` when they are known already."""
+    headers = lower_headers(request.headers)
+    endpoint = describe(request.method, request.target)
+    content_type = headers.get("content-type")
+    once: OnceBody | None = None
+    if isinstance(request.body, bytes):
+        body = request.body
+    else:
+        body = b""
+        once = OnceBody(request.body)
+        request = replace(request, body=once)
+    said = body_facts(content_type, body, headers.get("content-encoding"))
+    estimate = 0
+    if said.model is not None:
+        estimate = tokens.estimate(body, content_type=content_type, max_output_tokens=said.max_output_tokens)
+    session = told_key(request.client, said.model, headers, said.prompt_cache_key)
+    if session is None and engine.policy.strategy == "sticky":
+        session = session_key(request.client, said.model, headers, body)
+    asking: Request | None = None
+    if tab is None:
+        tab = NO_TAB
+        if engine.metering.is_on:
+            asked = asked_of(request.method, endpoint, said, body, headers)
+            tab = engine.metering.open(request, asked, session=session)
+            asking = asking_for_usage(request, endpoint, said, headers, engine.settings.stream_usage)
+    if facts is None:
+        facts = Facts(
+            model=said.model,
+            access=said.model or f"/v1/{endpoint.family}",
+            tokens=estimate,
+            need=tab.need,
+            free=tab.asked.is_free,
+            session=session,
+        )
+    return Question(request, asking, once, endpoint.replay_with(creates_state=said.creates_state), facts, tab)
