@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 import subprocess
 import sys
 
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from codex_manager.config import presence
+from codex_manager.core.secret import Secret
 
 
 announce: Any = presence.announce
@@ -78,3 +80,24 @@ def test_a_file_that_says_nothing_is_nobody(tmp_path, text):
 
 def test_a_folder_that_is_not_there_holds_nobody(tmp_path):
     assert presence.running(tmp_path / "no") is None
+
+
+def test_its_token_is_in_a_private_file_of_its_own(tmp_path):
+    assert presence.token(tmp_path) is None
+    previous = os.umask(0)
+    try:
+        here = announce(tmp_path, PROXY, Secret("the token"))
+    finally:
+        os.umask(previous)
+    assert stat.S_IMODE((tmp_path / presence.TOKEN_FILE).stat().st_mode) == 0o600
+    assert presence.token(tmp_path) == Secret("the token")
+    assert "the token" not in (tmp_path / presence.FILE).read_text()
+    here.withdraw()
+    assert presence.token(tmp_path) is None
+    assert not (tmp_path / presence.TOKEN_FILE).exists()
+
+
+@pytest.mark.parametrize("content", [b"", b" \n", b"\xff\xfe"])
+def test_a_token_file_that_says_nothing_is_none(tmp_path, content):
+    (tmp_path / presence.TOKEN_FILE).write_bytes(content)
+    assert presence.token(tmp_path) is None

@@ -20,7 +20,7 @@ async def ask(method: str, target: str, capacity: Capacity = WELL):
 
 
 @pytest.mark.parametrize("path", ["/health", "/healthz", "/health?verbose=1"])
-async def test_health_is_six_facts_and_no_label(path):
+async def test_health_is_seven_facts_and_no_label(path):
     answer, body = await ask("GET", path)
     assert answer.status == 200
     assert json.loads(body) == {
@@ -30,6 +30,7 @@ async def test_health_is_six_facts_and_no_label(path):
         "available": 2,
         "uptime_seconds": 12,
         "recording": "ok",
+        "blame": "nobody",
     }
 
 

@@ -1,8 +1,10 @@
 """`proxy.json`: how the proxy that runs on this home lets other processes find it.
 
 One proxy of a home is announced, the first; further ones serve just as well but are not found. The announcement holds
-as long as its lock is held (`proxy.lock`), so a file left by a process that was killed is seen for what it is.
-Law: the file is written whole, readable by its owner only, before anybody may rely on it, and holds no secret.
+as long as its lock is held (`proxy.lock`), so a file left by a process that was killed is seen for what it is. What lets
+a command ask the proxy about itself is a token of this run, in a file of its own (`proxy.token`).
+Law: the files are written whole, readable by their owner only, before anybody may rely on them; the announcement holds no
+secret, and the token opens nothing but the proxy's own pages.
 """
 
 import contextlib
@@ -13,11 +15,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from codex_manager.config import lock, storage
+from codex_manager.core.secret import Secret
 
 
-__all__ = ["FILE", "Presence", "RunningProxy", "announce", "running"]
+__all__ = ["FILE", "TOKEN_FILE", "Presence", "RunningProxy", "announce", "running", "token"]
 
 FILE = "proxy.json"
+TOKEN_FILE = "proxy.token"  # noqa: S105 - its name
 LOCK = "proxy.lock"
 PATIENCE_S = 0.3  # somebody who looks holds the lock for microseconds; only a living proxy holds it longer
 
@@ -51,14 +55,17 @@ class Presence:
         if held is not None:
             with contextlib.suppress(OSError):  # a file that stays is stale, and known to be: its lock is free
                 (self._folder / FILE).unlink(missing_ok=True)
+                (self._folder / TOKEN_FILE).unlink(missing_ok=True)
             held.release()
 
     def __repr__(self) -> str:
         return f"<Presence {self._proxy.host}:{self._proxy.port} {'withdrawn' if self._held is None else 'announced'}>"
 
 
-def announce(folder: Path, proxy: RunningProxy) -> Presence | None:
+def announce(folder: Path, proxy: RunningProxy, control: Secret | None = None) -> Presence | None:
     """Announce this process in the data folder; None when another living proxy is announced there.
+
+    `control` is the token for the proxy's own pages.
 
     Raises:
         ConfigError, OSError: the folder cannot be written.
@@ -69,6 +76,8 @@ def announce(folder: Path, proxy: RunningProxy) -> Presence | None:
             return None
         time.sleep(0.01)
     try:
+        if control is not None:
+            storage.write(folder / TOKEN_FILE, control.reveal() + "\n")
         storage.write(folder / FILE, json.dumps(asdict(proxy)) + "\n")
     except BaseException:
         held.release()
@@ -85,6 +94,15 @@ def running(folder: Path) -> RunningProxy | None:
     except (OSError, ValueError):  # not there, not readable, not JSON: nobody that could be relied on
         return None
     return _parse(document)
+
+
+def token(folder: Path) -> Secret | None:
+    """What opens the own pages of the proxy that is announced; None where it left none."""
+    try:
+        text = (folder / TOKEN_FILE).read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return None
+    return Secret(text) if text else None
 
 
 def _parse(document: object) -> RunningProxy | None:

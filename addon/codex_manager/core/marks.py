@@ -25,6 +25,7 @@ RECHECK_LONGEST_S = 6 * 3600.0
 def arrived(state: State, lease: Lease, headers: Mapping[str, str], now: float) -> None:
     """Some answer came: the way there works, and it may say whose account this is. `headers` have lower-case names."""
     lease.origin.weather.improve(now)
+    state.incidents.went_well(Cause.NETWORK, lease.standing.domain)
     organization = headers.get("openai-organization")
     if organization:
         state.learn_domain(lease.standing, organization, headers.get("openai-project"))
@@ -40,6 +41,7 @@ def answered(state: State, lease: Lease, headroom: Headroom | None, now: float) 
         purse.succeed(began=began, now=now)
     if headroom is not None:
         scope.capacity.learn(headroom, now)
+    state.incidents.went_well(Cause.OPENAI, lease.standing.domain)
     scope.weather.improve(now)
     if lease.session is not None:
         state.bindings.answered(lease.session, lease.account_id, lease.standing.organization, now)

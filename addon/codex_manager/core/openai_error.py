@@ -63,7 +63,7 @@ ADVICE: dict[str, Advice] = {
     NO_AVAILABLE_ACCOUNTS: Advice(503, "server_error", "Add an account: `codex-manager add LABEL`.", should_retry=False),
     NO_USABLE_ACCOUNT: Advice(403, "invalid_request_error", "`codex-manager list` shows the accounts; `codex-manager edit LABEL` changes a key, `codex-manager enable LABEL` lets an account serve again.", should_retry=False),
     VAULT_LOCKED: Advice(503, "server_error", "Unlock it with `codex-manager vault unlock`.", should_retry=False),
-    UPSTREAM_UNREACHABLE: Advice(502, "server_error", "Check the network, `proxy.openai_base_url` and `upstream.proxy`."),
+    UPSTREAM_UNREACHABLE: Advice(502, "server_error", "Check the network, `proxy.openai_base_url` and `upstream.proxy`; no account is the cause."),
     REQUEST_TOO_LARGE: Advice(413, "invalid_request_error", "Send a smaller request, or raise the `limits` in the configuration."),
     MODEL_NOT_ALLOWED: Advice(403, "invalid_request_error", "`codex-manager list` shows each account's models; `codex-manager edit LABEL --models …` changes them.", should_retry=False),
     ACCOUNT_CONFLICT: Advice(409, "invalid_request_error", "Use things of one account only in one request.", should_retry=False),

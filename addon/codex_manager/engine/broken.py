@@ -13,6 +13,9 @@ RESET_READ = Rule(mark=Mark.BREAKER, same_tries=1, breaker_weight=1.0, final=Fin
 does no harm. What timed out is not, because the client would wait twice as long."""
 
 
+WHOSE_FAULT = "`codex-manager status` tells whether the cause is OpenAI, this account or your network."
+
+
 class Broken:
     """What `engine.kept.KeptError` is for an answer, this is for none."""
 
@@ -43,4 +46,5 @@ class Broken:
         if self.verdict.failure is FailureClass.AMBIGUOUS:
             text += " It may have been processed, so it was not sent again."
         late = self.verdict.failure is FailureClass.AMBIGUOUS or self.error.trouble is Trouble.TIMEOUT
-        return ErrorAnswer.of(UPSTREAM_UNREACHABLE, text, status=504 if late else None)
+        cure = WHOSE_FAULT if self.verdict.failure is FailureClass.AMBIGUOUS else None
+        return ErrorAnswer.of(UPSTREAM_UNREACHABLE, text, status=504 if late else None, cure=cure)

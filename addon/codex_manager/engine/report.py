@@ -10,13 +10,14 @@ from codex_manager.core.breaker import Position
 from codex_manager.core.cooling import Phase
 from codex_manager.core.pricing import ZERO
 from codex_manager.core.routing import Candidate
+from codex_manager.engine.blame import NOBODY, Blame, blame
 
 
 if TYPE_CHECKING:
     from codex_manager.engine.engine import Engine
 
 
-__all__ = ["AccountReport", "EngineReport", "ScopeReport", "report"]
+__all__ = ["AccountReport", "EngineReport", "ModelReport", "ScopeReport", "report"]
 
 type Doing = Literal["ready", "limited", "failing", "billing", "spent", "egress", "auth_failed", "unusable", "disabled"]
 
@@ -52,6 +53,17 @@ class AccountReport:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelReport:
+    """A model that was overloaded a moment ago; others are asked first where they would do."""
+
+    model: str | None
+    until: float
+    """Unix time from which on it is tried as before."""
+    domains: int
+    """How many organizations or projects have met it so."""
+
+
+@dataclass(frozen=True, slots=True)
 class EngineReport:
     """All of them."""
 
@@ -61,7 +73,11 @@ class EngineReport:
     waiting: int = 0
     in_flight: int = 0
     incident: str | None = None
-    """`OpenAI` or `network` when accounts fail alike."""
+    """`OpenAI` or `network` when accounts fail alike, right now."""
+    blame: Blame = NOBODY
+    """Whose fault it is, over the last minute."""
+    models: tuple[ModelReport, ...] = ()
+    """Those under a cloud."""
 
 
 def report(engine: "Engine") -> EngineReport:
@@ -76,7 +92,18 @@ def report(engine: "Engine") -> EngineReport:
         waiting=len(engine.waiting),
         in_flight=engine.state.in_flight(),
         incident=engine.state.incidents.current(now),
+        blame=blame(engine, accounts, now),
+        models=_clouds(engine, now),
     )
+
+
+def _clouds(engine: "Engine", now: float) -> tuple[ModelReport, ...]:
+    wall = engine.clock.time() - now
+    found: dict[str | None, list[float]] = {}
+    for (_, model), scope in engine.state.scopes.items():
+        if scope.weather.until > now:
+            found.setdefault(model, []).append(wall + scope.weather.until)
+    return tuple(ModelReport(model, max(untils), len(untils)) for model, untils in sorted(found.items(), key=str))
 
 
 def _account(engine: "Engine", candidate: Candidate, now: float) -> AccountReport:

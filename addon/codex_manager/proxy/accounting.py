@@ -18,7 +18,7 @@ from codex_manager.config.schema import Config
 from codex_manager.core.snapshot import Snapshot
 from codex_manager.core.window import Window
 from codex_manager.engine.engine import Engine
-from codex_manager.ledger import Ledger, Totals
+from codex_manager.ledger import Health, Ledger, Totals
 from codex_manager.provider.poller import Poller
 from codex_manager.proxy import translate
 from codex_manager.proxy.bookkeeper import Bookkeeper
@@ -68,6 +68,11 @@ class Accounting:
         if self._ledger is None or not self._config.metering.enabled:
             return "off"
         return "ok" if self._ledger.health().ok else "failing"
+
+    @property
+    def ledger_health(self) -> Health | None:
+        """How the ledger does; None without one."""
+        return None if self._ledger is None else self._ledger.health()
 
     async def open(self) -> None:
         """Open the ledger, if usage is counted."""

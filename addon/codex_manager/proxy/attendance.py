@@ -14,6 +14,7 @@ from pathlib import Path
 
 from codex_manager.config import presence, tenancy
 from codex_manager.core.errors import CodexManagerError
+from codex_manager.core.secret import Secret
 
 
 __all__ = ["LOOK_S", "Attendance", "now"]
@@ -31,9 +32,10 @@ def now() -> str:
 class Attendance:
     """Mutable state: the announcement, while there is one."""
 
-    def __init__(self, folder: Path, proxy: presence.RunningProxy) -> None:
+    def __init__(self, folder: Path, proxy: presence.RunningProxy, control: Secret | None = None) -> None:
         self._folder = folder
         self._proxy = proxy
+        self._control = control
         self._presence: presence.Presence | None = None
 
     async def begin(self) -> None:
@@ -70,4 +72,4 @@ class Attendance:
 
     def _announce(self) -> presence.Presence | None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return presence.announce(self._folder, self._proxy)
+        return presence.announce(self._folder, self._proxy, self._control)

@@ -20,12 +20,15 @@ from codex_manager.proxy.strip import strip
 from codex_manager.proxy.upgrade import asks_websocket, check_upgrade, key_in_protocol, without_keys
 
 
-__all__ = ["LOCAL_PATHS", "METRICS_PATH", "NO_CLIENT", "Gate", "GateSettings"]
+__all__ = ["CONTROL_PREFIX", "LOCAL_PATHS", "METRICS_PATH", "NO_CLIENT", "Gate", "GateSettings"]
 
 LOCAL_PATHS = frozenset({"/health", "/healthz", "/ready"})
 """Answered here, without a key."""
 METRICS_PATH = "/metrics"
 """Answered here too; it names accounts and what they spend, so it takes a key unless it was opened."""
+
+CONTROL_PREFIX = "/codex-manager/"
+"""Where the proxy tells commands of this machine about itself. Who has not the token of this run finds nothing here."""
 
 NO_CLIENT = "-"
 """The name of who sent no valid key."""
@@ -51,6 +54,8 @@ class GateSettings:
     """Whether one of the accounts issued this client secret of Realtime."""
     public_key: str | None = None
     """The default key while it is in force: it is printed in every manual, so advice may show it."""
+    controls: Callable[[bytes], bool] = _nothing
+    """Whether this is the token of this run."""
     metrics: Literal["off", "key", "open"] = "key"
     """Who may read `/metrics`: nobody, who has a local key, everybody."""
 
@@ -89,6 +94,8 @@ class Gate:
                 if client is None and settings.metrics == "key"
                 else _local(incoming, client)
             )
+        if incoming.via == "base_url" and path.startswith(CONTROL_PREFIX) and settings.controls(_bearer(incoming)):
+            return _local(incoming, None)
         if not path.startswith("/v1/"):
             return refuse(
                 404,

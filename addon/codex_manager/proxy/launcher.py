@@ -28,6 +28,7 @@ from codex_manager.config.paths import Paths
 from codex_manager.config.presence import RunningProxy
 from codex_manager.config.schema import DEFAULT_LOCAL_KEYS
 from codex_manager.core.errors import CodexManagerError
+from codex_manager.core.secret import Secret
 from codex_manager.proxy import attendance
 from codex_manager.proxy import loop as event_loop
 from codex_manager.proxy.bridge import Bridge
@@ -110,7 +111,7 @@ async def _serve(runtime: Runtime, args: argparse.Namespace) -> int:
             async with interception.kept():
                 if handed is not None:
                     await listener.listen_on(handed)  # last, because clients may be waiting on it already
-                async with _attended(bound[0], args, stop):
+                async with _attended(bound[0], args, stop, runtime.control_token):
                     _announce(bound[0], runtime, args)
                     await stop.asked.wait()
             await _drain(listener, bridge, tunnels, stop)
@@ -123,7 +124,9 @@ async def _serve(runtime: Runtime, args: argparse.Namespace) -> int:
 
 
 @contextlib.asynccontextmanager
-async def _attended(bound: tuple[str, int], args: argparse.Namespace, stop: "_Stop") -> AsyncIterator[None]:
+async def _attended(
+    bound: tuple[str, int], args: argparse.Namespace, stop: "_Stop", control: Secret
+) -> AsyncIterator[None]:
     """Be found by commands while serving, and stop after the last one if that was asked for."""
     proxy = RunningProxy(
         pid=os.getpid(),
@@ -133,7 +136,7 @@ async def _attended(bound: tuple[str, int], args: argparse.Namespace, stop: "_St
         started=attendance.now(),
         for_commands=args.while_used,
     )
-    here = attendance.Attendance(Paths.locate().data_dir, proxy)
+    here = attendance.Attendance(Paths.locate().data_dir, proxy, control)
     await here.begin()
     watching = asyncio.create_task(here.until_unused(stop.asked.set)) if args.while_used else None
     try:

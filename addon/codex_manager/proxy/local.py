@@ -1,6 +1,6 @@
 """The endpoints that answer for ourselves: is the program alive, can it serve.
 
-Knows two numbers and a reason from the engine, a word from the ledger; knows no labels and no keys, because these need no key to read.
+Knows two numbers, a reason and a word from the engine, a word from the ledger; knows no labels and no keys, because these need no key to read.
 Law: GET and HEAD only; `/health` is always 200 (the program is alive), `/ready` is 503 while nothing can be served.
 """
 
@@ -28,6 +28,8 @@ class Capacity:
     """The vault is locked."""
     recording: str = "off"
     """Whether usage is written down: `ok`, `failing`, or `off`."""
+    blame: str = "nobody"
+    """Whose fault it is if something goes wrong: `OpenAI`, `network`, `account`, or `nobody`."""
 
 
 def local_answer(
@@ -52,6 +54,7 @@ def local_answer(
         "available": capacity.available,
         "uptime_seconds": int(uptime_s),
         "recording": capacity.recording,
+        "blame": capacity.blame,
     }
     if client != NO_CLIENT:
         document["client"] = client

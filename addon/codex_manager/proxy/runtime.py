@@ -24,6 +24,7 @@ from codex_manager.config.schema import Config
 from codex_manager.core.account import Account
 from codex_manager.core.errors import CodexManagerError, type_and_place
 from codex_manager.core.openai_error import error_body
+from codex_manager.core.secret import Secret
 from codex_manager.engine.clock import SystemClock
 from codex_manager.engine.engine import Engine
 from codex_manager.engine.messages import Answer, Body, Request
@@ -31,9 +32,10 @@ from codex_manager.engine.settings import EngineSettings
 from codex_manager.proxy import translate
 from codex_manager.proxy.accounting import Accounting
 from codex_manager.proxy.answers import plain_answer
+from codex_manager.proxy.control import Control
 from codex_manager.proxy.dialer import Dialer
 from codex_manager.proxy.forward import ForwardSettings
-from codex_manager.proxy.gate import METRICS_PATH, Gate
+from codex_manager.proxy.gate import CONTROL_PREFIX, METRICS_PATH, Gate
 from codex_manager.proxy.head import path_of
 from codex_manager.proxy.incoming import Admission, Incoming, Limits
 from codex_manager.proxy.local import Capacity, local_answer
@@ -43,6 +45,7 @@ from codex_manager.proxy.models import ModelsUnion, is_models_list
 from codex_manager.proxy.own_address import Bound, leads_to, refuse_loop
 from codex_manager.proxy.passing import Passing
 from codex_manager.proxy.refusal import Refusal
+from codex_manager.proxy.status import status_of
 from codex_manager.proxy.upstream import Upstream, UpstreamRoute
 from codex_manager.proxy.vault_source import Contents, VaultSource
 from codex_manager.proxy.watch import file_stamp, watch
@@ -90,6 +93,7 @@ class Runtime:
         self._upstream: Upstream | None = None
         self._accounting = Accounting(paths, config)
         self._metrics = MetricsPage(self._accounting)
+        self._control = Control({"status": self._status})
         self._watches: list[asyncio.Task[None]] = []
         self._said: dict[str, str] = {}
         self._started_at = time.monotonic()
@@ -152,6 +156,11 @@ class Runtime:
     def knows_key(self, key: bytes) -> bool:
         """Whether it is a local key."""
         return self._gate is not None and self._gate.settings.keys.name_of(key) is not None
+
+    @property
+    def control_token(self) -> Secret:
+        """What opens the pages on which the proxy tells about itself."""
+        return self._control.token
 
     # Life ------------------------------------------------------------------------------------------------------------
 
@@ -242,7 +251,10 @@ class Runtime:
         if self._engine is None or self._models is None or admission.foreign:
             return _broken("codex-manager does not carry this request.")
         if admission.local:
-            if path_of(incoming.target) == METRICS_PATH:
+            path = path_of(incoming.target)
+            if path.startswith(CONTROL_PREFIX):
+                return self._control.answer(incoming)
+            if path == METRICS_PATH:
                 return await self._metrics.answer(incoming, uptime_s=time.monotonic() - self._started_at)
             answer = local_answer(
                 incoming.method,
@@ -271,6 +283,15 @@ class Runtime:
             return await self._models.answer(request)
         return await self._engine.handle(request)
 
+    def _status(self) -> dict[str, object]:
+        assert self._engine is not None
+        return status_of(
+            self._engine,
+            uptime_s=time.monotonic() - self._started_at,
+            ledger=self._accounting.ledger_health,
+            warn_at=self._config.metering.warn_at,
+        )
+
     def _capacity(self) -> Capacity:
         assert self._engine is not None
         report = self._engine.report()
@@ -279,6 +300,7 @@ class Runtime:
             available=report.available,
             locked=report.locked,
             recording=self._accounting.health,
+            blame=report.blame.who,
         )
 
     # Changes on disk -------------------------------------------------------------------------------------------------
@@ -344,7 +366,7 @@ class Runtime:
 
     def _new_gate(self) -> Gate:
         settings = translate.gate_settings(self._config, self._client_keys, self._bound)
-        return Gate(replace(settings, issued=self._has_issued))
+        return Gate(replace(settings, issued=self._has_issued, controls=self._control.knows))
 
     def _has_issued(self, key: bytes) -> bool:
         return self._engine is not None and self._engine.has_issued(key)
