@@ -19,16 +19,16 @@ CHOSEN: Final = {
     # what decided: (layer, why in words)
     "owner": (OWNERSHIP, "what the request names is there"),
     "origin": (OWNERSHIP, "the reasoning the request brings along was encrypted there"),
-    "affinity": (AFFINITY, "the conversation is at home there"),
-    "home": (AFFINITY, "the conversation is at home there"),
-    "detour": (AFFINITY, "the conversation went there while its home was out"),
-    "sticky": (AFFINITY, "the conversation belongs there"),
+    "affinity": (AFFINITY, "the prompt cache of the conversation is there"),
+    "home": (AFFINITY, "the prompt cache of the conversation is there"),
+    "detour": (AFFINITY, "where the conversation went while its home was out"),
+    "sticky": (AFFINITY, "where the conversation begins"),
     "switch": (STRATEGY, "`codex-manager switch` sends everything there"),
-    "least_utilized": (STRATEGY, "it had most room left"),
-    "round_robin": (STRATEGY, "it was its turn"),
-    "priority": (STRATEGY, "the highest priority that could serve"),
-    "only": ("", "no other account could serve"),
-    "": ("", "it was already decided"),
+    "least_utilized": (STRATEGY, "most room left"),
+    "round_robin": (STRATEGY, "its turn"),
+    "priority": (STRATEGY, "the highest priority at hand"),
+    "only": ("", "no other account can serve"),
+    "": ("", "already decided"),
 }
 AGAINST: Final = {
     "disabled": "disabled",
@@ -38,12 +38,12 @@ AGAINST: Final = {
     "auth_failed": "its key was refused ({detail})",
     "billing": "out of credit",
     "limit": "{detail}",
-    "egress": "this machine's address was rate limited",
+    "egress": "this machine's address is rate limited",
     "rate": "rate limited",
     "probing": "just being tried again by another request",
     "model_access": "no access to this model",
-    "tried": "this request had tried it",
-    "pace": "used a moment before",
+    "tried": "tried by this request already",
+    "pace": "used a moment ago",
 }
 TIMELESS: Final = frozenset({"disabled", "model_scope", "unusable", "limit", "probing", "tried", "owner"})
 """Obstacles that end when something is changed, or whose words have the time in them."""

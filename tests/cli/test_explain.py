@@ -62,11 +62,11 @@ came          2026-11-18 12:00:00 UTC, 3 m ago
 asked         POST responses, gpt-5, streamed; by client default
 conversation  c0ffeec0ffeec0ff
 
-1. work, least_utilized: it had most room left
+1. work, least_utilized: most room left
    old  disabled  -
    -> 429 after 0.21 s: rate limited (rate, rate_limit_exceeded); asked 1 ms after it came
 
-2. home, only: no other account could serve
+2. home, only: no other account can serve
    work  rate limited  until 12:00:12, 12 s later
    old   disabled      -
    -> 200 after 0.84 s; asked 0.21 s after it came
