@@ -4,9 +4,9 @@ An overloaded model, a 500, a connection that could not be made: each says that 
 same way, and none of them says that nothing can be served. So whoever chooses passes over what is under a cloud while
 anything else is at hand.
 
-Law: worse by two levels with each failure, better by one with each success; so what fails half of the time drifts up and
-is asked less and less, and what failed once is soon back. After the cloud one request a second goes there until one of
-them has succeeded, so that a crowd does not find out together.
+Law: worse by two levels with each failure, better by one with each success, and a cloud lasts twice as long for each level:
+so what fails half of the time drifts up and is soon asked hardly at all, and what failed once is soon back. After the
+cloud one request a second goes there until one of them has succeeded, so that a crowd does not find out together.
 """
 
 import math
@@ -18,6 +18,7 @@ FIRST_S = 1.0
 LONGEST_S = 32.0
 TRICKLE_S = 1.0
 WORST = 6
+"""Level; 2⁵ s is the longest cloud already."""
 
 
 class Weather:
@@ -44,8 +45,8 @@ class Weather:
     def worsen(self, now: float, at_least: float = 0.0) -> None:
         """A failure. Those that arrive under the cloud are the same event seen by parallel requests."""
         if now >= self.until:
-            self.until = now + max(at_least, min(LONGEST_S, FIRST_S * 2.0 ** (self._level / 2)))
-            self._level = min(self._level + 2, 2 * WORST)
+            self.until = now + max(at_least, min(LONGEST_S, FIRST_S * 2.0**self._level))
+            self._level = min(self._level + 2, WORST)
             self.clear_from = max(self.until, self._trickle)
 
     def improve(self, now: float) -> None:
