@@ -147,7 +147,10 @@ async def stage(labels: str = "abc", **settings: Any) -> AsyncIterator[Stage]:
     each: dict[str, dict[str, Any]] = settings.pop("accounts", {})
     pricing = settings.pop("pricing", None)
     till = Till()
-    async with FakeOpenAI() as fake:
+    remembering: dict[str, Any] = {}
+    if (life := settings.pop("prompt_cache_s", None)) is not None:
+        remembering = {"prompt_cache_s": life, "clock": clock.monotonic}
+    async with FakeOpenAI(**remembering) as fake:
         accounts = []
         for number, label in enumerate(labels):
             fake.account(f"sk-{label}", organization=f"org-{label}", project=f"proj-{label}")

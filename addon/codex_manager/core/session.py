@@ -29,7 +29,7 @@ from codex_manager.core.account import Account
 __all__ = ["affinity", "closest", "session_key", "told_key"]
 
 OWN_HEADER = "x-codex-manager-session"
-HARNESS_HEADERS = ("session_id", "session-id", "thread-id", "conversation_id", "x-session-id")
+HARNESS_HEADERS = ("session_id", "session-id", "thread-id", "conversation_id", "x-session-id", "x-session-affinity")
 INSTRUCTIONS = {"system", "developer"}
 MASK: Final = 2**64 - 1
 
