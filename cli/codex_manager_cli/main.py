@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "env": ("codex_manager_cli.env:env", "Print what leads a shell's programs to the proxy."),
     "certs": ("codex_manager_cli.certs:certs", "The certificate authority for clients of `HTTPS_PROXY`."),
     "status": ("codex_manager_cli.status:status", "What the proxy and its accounts are doing."),
+    "status": ("codex_manager_cli.status:status", "What the proxy and its accounts are doing."),
     "prices": ("codex_manager_cli.prices:prices", "Show what models cost."),
     "usage": ("codex_manager_cli.usage:usage", "What was used and what it cost."),
     "explain": ("codex_manager_cli.explain:explain", "Why a request went where it went."),
