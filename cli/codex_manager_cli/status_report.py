@@ -119,18 +119,9 @@ def _account(account: Account, marks: Iterable[Mark], domain: Domain | None, tot
     names = {own, *_names(account.organization, account.project, own)}
     if domain is not None:
         names |= _names(domain.organization, domain.project, own)
-    state, reason, until = "ready", None, None
-    if not account.enabled:
-        state, reason = "disabled", "disabled"
-    else:
-        for kind, word, sentence in _KINDS:
-            mine = [mark.until for mark in marks if mark.kind == kind and mark.key in {account.id, *names}
-                    and mark.edition in {"", account.updated_at}]  # fmt: skip
-            if mine:
-                state, reason, until = word, sentence, min(mine)
-                break
+    state, reason, until = _doing(account, [mark for mark in marks if mark.key in {account.id, *names}])
     spent = totals.of(("account", account.id))
-    limits = [
+    limits: list[dict[str, Any]] = [
         {"window": window, "spent_usd": float(amount), "limit_usd": limit}
         for window, amount, limit in (
             ("day", spent.day, account.daily_limit_usd),
@@ -148,6 +139,17 @@ def _account(account: Account, marks: Iterable[Mark], domain: Domain | None, tot
         "retry_at": _moment(until),
         "limits": limits,
     }
+
+
+def _doing(account: Account, marks: Iterable[Mark]) -> tuple[str, str | None, float | None]:
+    """State, reason, and Unix time at which it is over."""
+    if not account.enabled:
+        return "disabled", "disabled", None
+    for kind, state, reason in _KINDS:
+        mine = [mark.until for mark in marks if mark.kind == kind and mark.edition in {"", account.updated_at}]
+        if mine:
+            return state, reason, min(mine)
+    return "ready", None, None
 
 
 _KINDS = (

@@ -1,7 +1,10 @@
 """`status` with a proxy and without one: what it says, whose fault it is, and the exit status."""
 
+import http.client
 import json
 import time
+
+from dataclasses import replace
 
 import pytest
 
@@ -96,14 +99,11 @@ def test_each_state_has_its_words(fields, said):
 
 
 def recorded(account_id, label, **fields):
-    given = {
-        "id": f"{time.time_ns():032x}",
-        "time": time.time(),
-        "client": "default",
-        "method": "POST",
-        "endpoint": "responses",
-    }
-    return Record(**given | {"account_id": account_id, "account": label, "status": 200} | fields)
+    plain = Record(
+        id=f"{time.time_ns():032x}", time=time.time(), client="default", method="POST", endpoint="responses",
+        account_id=account_id, account=label, status=200,
+    )  # fmt: skip
+    return replace(plain, **fields)
 
 
 def test_before_anything_was_done():
@@ -115,7 +115,7 @@ def test_before_anything_was_done():
 
 
 def test_without_a_proxy_ledger_and_vault_are_asked(accounts):
-    work, client, personal = accounts["Work"], accounts["Client"], accounts["Personal"]
+    work, personal = accounts["Work"], accounts["Personal"]
     now = time.time()
     with Ledger.open(Paths.locate().ledger_file) as ledger:
         ledger.record(recorded(work.id, "Work", cost=2))
@@ -189,8 +189,6 @@ def test_a_running_proxy_tells_and_the_exit_status_says_the_same(isolated_home, 
 
 
 def ask(proxy):
-    import http.client
-
     connection = http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=20)
     body = json.dumps({"model": "gpt-4o", "messages": [{"role": "user", "content": "hello"}]})
     connection.request("POST", "/v1/chat/completions", body, {"Authorization": f"Bearer {LOCAL_KEY}"})
