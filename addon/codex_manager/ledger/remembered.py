@@ -7,8 +7,10 @@ are all that is kept of a request.
 
 import sqlite3
 
+
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from sys import intern
 from typing import Final
 
 from codex_manager.core.bindings import IDLE_S, Binding
@@ -153,7 +155,7 @@ def owner_in(connection: sqlite3.Connection, name: str) -> Owner | None:
     row = connection.execute(
         "SELECT domain, account_id, family, strong, seen FROM owner WHERE id = ?", (clean(name),)
     ).fetchone()
-    return None if row is None else _owner(row)
+    return None if row is None else Owner(row[0], row[1], row[2], bool(row[3]), row[4])
 
 
 def owners_in(
@@ -166,8 +168,9 @@ def owners_in(
             where.append(f"{column} = ?")
             values.append(value)
     question = f"SELECT id, domain, account_id, family, strong, seen FROM owner WHERE {' AND '.join(where)} ORDER BY seen DESC LIMIT ?"  # noqa: S608 - our own names
-    for name, *row in connection.execute(question, (*values, limit)):
-        yield name, _owner(row)
+    for name, domain, account_id, family, strong, seen in connection.execute(question, (*values, limit)):
+        # the same few texts 100,000 times over otherwise
+        yield name, Owner(intern(domain), intern(account_id), intern(family), bool(strong), seen)
 
 
 def bindings_in(connection: sqlite3.Connection, *, limit: int = MOST_BINDINGS) -> list[tuple[str, Binding]]:
@@ -177,11 +180,6 @@ def bindings_in(connection: sqlite3.Connection, *, limit: int = MOST_BINDINGS) -
         (limit,),
     ).fetchall()
     return [(session, Binding(*row)) for session, *row in rows]
-
-
-def _owner(row: Sequence[object]) -> Owner:
-    domain, account_id, family, strong, seen = row
-    return Owner(str(domain), str(account_id), str(family), bool(strong), float(seen))  # type: ignore[arg-type]  # REAL
 
 
 # Bounds --------------------------------------------------------------------------------------------------------------
