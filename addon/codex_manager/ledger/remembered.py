@@ -7,7 +7,6 @@ are all that is kept of a request.
 
 import sqlite3
 
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from sys import intern
@@ -168,9 +167,9 @@ def owners_in(
             where.append(f"{column} = ?")
             values.append(value)
     question = f"SELECT id, domain, account_id, family, strong, seen FROM owner WHERE {' AND '.join(where)} ORDER BY seen DESC LIMIT ?"  # noqa: S608 - our own names
-    for name, domain, account_id, family, strong, seen in connection.execute(question, (*values, limit)):
-        # the same few texts 100,000 times over otherwise
-        yield name, Owner(intern(domain), intern(account_id), intern(family), bool(strong), seen)
+    for name, domain, through, kind, strong, seen in connection.execute(question, (*values, limit)):
+        # the same few texts would be kept 100,000 times over
+        yield name, Owner(intern(domain), intern(through), intern(kind), bool(strong), seen)
 
 
 def bindings_in(connection: sqlite3.Connection, *, limit: int = MOST_BINDINGS) -> list[tuple[str, Binding]]:
