@@ -8,8 +8,8 @@ on disk is touched while a request is carried. A change on disk that cannot be u
 import asyncio
 import logging
 import random
+import secrets
 import time
-import uuid
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -275,7 +275,7 @@ class Runtime:
             ephemeral=admission.ephemeral,
             message_limit=self._limits.replay_body_bytes,
             client=admission.client,
-            id=uuid.uuid4().hex,
+            id=_request_id(),
         )
         if not self._accounting.prices.is_ready:
             await self._accounting.prices.ready()
