@@ -4,6 +4,7 @@ Time leaps instead of passing: nobody waits, and the same play has the same figu
 """
 
 import asyncio
+import contextlib
 import json
 import random
 
@@ -13,9 +14,12 @@ from decimal import Decimal
 import pytest
 
 from tests.engine.screenplay import Stage, chat, post, stage
+from tests.engine.test_metering_websocket import HEADERS
+from tests.engine.test_metering_websocket import Talk as SocketTalk
 from tests.engine.till import FlatPricing
 
 from codex_manager.core.pricing import Cost
+from codex_manager.engine.messages import Request
 from codex_manager.testing import answers as a
 
 
@@ -71,6 +75,19 @@ class Talk:
         self.messages.append(document["choices"][0]["message"])
         usage = document["usage"]
         return usage["prompt_tokens"], usage["prompt_tokens_details"]["cached_tokens"]
+
+
+@contextlib.asynccontextmanager
+async def socket(there: Stage, headers):
+    """A client's end of a WebSocket."""
+    handshake = Request(method="GET", target="/v1/responses", headers=(*HEADERS, *headers), websocket=True)
+    answer = await there.engine.handle(handshake)
+    assert answer.session is not None
+    answer.session.start()
+    try:
+        yield SocketTalk(answer.session)
+    finally:
+        await answer.aclose()
 
 
 async def conversations(
@@ -201,3 +218,20 @@ async def test_a_conversation_returns_from_its_detour(strategy):
         assert away[0] != home
         clock.at += 21
         assert {(await there.ask(request)).by for _ in range(5)} == {home}
+
+
+async def test_a_client_that_falls_back_from_its_socket_goes_on_where_it_was():
+    async with stage("abcd", strategy="sticky") as there:
+        for number in range(6):
+            name = f"codex-{number}"
+            async with socket(there, headers=((b"session-id", name.encode()),)) as one:
+                assert (await one.turn(prompt_cache_key=name))["type"] == "response.completed"
+                home = one.session.account_label
+            async with socket(there, headers=((b"session-id", name.encode()),)) as one:
+                await one.turn(prompt_cache_key=name)
+                assert one.session.account_label == home
+            request = post(
+                "/v1/responses", json.dumps({"model": "gpt-5", "input": "hello", "prompt_cache_key": name}).encode()
+            )
+            got = await there.ask(request)
+            assert (got.by, got.answer.facts["by"]) == (home, "affinity")
