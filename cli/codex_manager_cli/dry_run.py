@@ -5,6 +5,7 @@ Law: the choice, its layer and every reason are what core.decision returned; not
 
 import re
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -20,7 +21,7 @@ from codex_manager.core.routing import Candidate, Choice, Facts, Refusal
 from codex_manager.core.session import told_key
 from codex_manager.core.usage import Usage
 from codex_manager_cli.account_view import columns
-from codex_manager_cli.known_state import Kept, candidates_of, policy_of, state_now
+from codex_manager_cli.known_state import Kept, candidates_of, overlaid, policy_of, state_now
 from codex_manager_cli.reasons import Out, layer_of, out_words, until_words, why
 from codex_manager_cli.talk import fail
 from codex_manager_cli.usage_limits import span
@@ -77,6 +78,7 @@ def decide(
     kept: Kept,
     reader: "Reader | None",
     strategy: str | None,
+    status: Mapping[str, Any] | None = None,
     *,
     model: str | None,
     tokens: int,
@@ -85,12 +87,14 @@ def decide(
     wall: float,
     now: float,
 ) -> Outcome:
-    """Decide on a request with these facts."""
+    """Decide on a request with these facts; `status` is what a running proxy tells of this moment."""
     key = next((key for key in kept.keys if key.name == client), None)
     if key is None and client != DEFAULT_CLIENT:
         listed = ", ".join(repr(key.name) for key in kept.keys[:6])
         fail(f"there is no client key '{client[:100]}'", hint=f"there is {listed or 'none yet'}, and 'default'")
     state = state_now(config, kept, reader, wall, now)
+    if status is not None:
+        overlaid(state, status, wall, now)
     conversation = None
     if session is not None:
         named = {"x-codex-manager-session": session}
@@ -111,6 +115,8 @@ def decide(
     policy = policy_of(config, kept.pinned, strategy)
     decision = choose(facts, candidates, state, policy, now)
     source = "what the ledger knows" if reader is not None else "an empty ledger"
+    if status is not None:
+        source = "what the running proxy tells"
     return Outcome(
         facts=facts, client=client, barred=barred, decision=decision, candidates=candidates, strategy=policy.strategy,
         source=source, wall=wall, now=now,

@@ -97,7 +97,7 @@ def _outcome(story: Story) -> list[tuple[str, str]]:
     if (kept := saved(record)) is not None:
         lines.append(("saved", f"about {dollars(kept)} by staying where its prompt cache is"))
     if record.object_id and not record.open:
-        lines.append(("made", record.object_id))
+        lines.append(("its id", f"{record.object_id} at OpenAI"))
     lines += [(name, _plain(value)) for name, value in record.detail.items() if name not in TOLD]
     return lines
 

@@ -40,7 +40,7 @@ def as_table(shown: Shown) -> str:
         f"{result.requests:,} requests from {_local(shown.since)} to {_local(shown.until)}: what was ({was}),"
         f" and what would have been ({would})"
     )
-    errors = f"answered with an error: {whole(result.was.errors)} were, {whole(result.would.errors)} would have been"
+    errors = f"answered with an error: {result.was.errors:,} were, {result.would.errors:,} would have been"
     return f"{head}\n\n{columns(right(rows, first=1))}\n\n{errors}"
 
 

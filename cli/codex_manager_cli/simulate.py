@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from codex_manager.config.paths import Paths
-from codex_manager_cli.talk import emit_json, fail, say, warn
+from codex_manager_cli.talk import UserError, emit_json, fail, say, warn
 
 
 if TYPE_CHECKING:  # heavier than what `--help` may load
@@ -25,7 +25,7 @@ __all__ = ["simulate"]
 SPANS: Final = {"m": 60.0, "h": 3600.0, "d": 86_400.0}
 LONGEST_S: Final = 31 * 86_400.0
 MOST: Final = 200_000
-"""Requests of one replay; they take some 30 s and 1 GB."""
+"""Requests of one replay: half a minute, half a gigabyte."""
 
 
 @click.command()
@@ -65,7 +65,7 @@ def simulate(*, span: str | None, strategy: str | None, as_json: bool, **asked: 
         except LedgerMissingError:
             reader = None
         if seconds is None:
-            _now(config, kept, reader, strategy, asked, as_json=as_json)
+            _now(config, kept, reader, strategy, asked, _moment(paths), as_json=as_json)
         elif reader is None:
             fail("nothing was recorded yet, so there is nothing to replay")
         else:
@@ -101,19 +101,32 @@ def _kept(paths: Paths) -> "Kept":
     return kept
 
 
+def _moment(paths: Paths) -> dict[str, Any] | None:
+    """What a running proxy tells of this moment; None without one, or when it does not answer."""
+    from codex_manager_cli import control
+
+    try:
+        told = control.ask(paths.data_dir, "status")
+    except UserError as error:
+        warn(f"the running proxy was not asked: {error}")
+        return None
+    return None if told is None else told.document
+
+
 def _now(
     config: "Config",
     kept: "Kept",
     reader: "Reader | None",
     strategy: str | None,
     asked: dict[str, Any],
+    status: dict[str, Any] | None,
     *,
     as_json: bool,
 ) -> None:
     from codex_manager_cli import dry_run
 
     wall, now = time.time(), time.monotonic()
-    outcome = dry_run.decide(config, kept, reader, strategy, wall=wall, now=now, **asked)
+    outcome = dry_run.decide(config, kept, reader, strategy, status, wall=wall, now=now, **asked)
     if as_json:
         emit_json(dry_run.as_data(outcome))
         return

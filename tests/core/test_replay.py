@@ -244,6 +244,13 @@ def test_a_rest_lasts_from_its_refusal_to_the_end_that_a_later_decision_knew_or_
     assert healed.ask(probe, "id-b", 0, NOON + 10_000).known is Knowledge.SEEN
 
 
+def test_a_rest_is_known_also_when_the_decision_took_a_moment():
+    first = request(0, ("a", "rate"), ("b", "", (out("a", "rate", 90),)))
+    first = dataclasses.replace(first, attempts=(dataclasses.replace(first.attempts[0], began_s=0.004), first.attempts[1]))
+    replayed = told(first, request(20, ("b", "", (out("a", "rate", 90),))))
+    assert (replayed.was.failovers, replayed.would.failovers) == (1, 1)
+
+
 def test_keys_of_one_domain_are_limited_together():
     refused = request(0, ("a", "rate"), ("c", "", (out("a", "rate", 30),)))
     hindsight = Hindsight([refused], lambda name: ("c", "c") if name == "id-c" else ("one", "one"))

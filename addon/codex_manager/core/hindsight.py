@@ -93,7 +93,8 @@ class Hindsight:
         if own:
             attempt = own[min(tries, len(own) - 1)]
             failure = class_of(attempt.failure)
-            until = self._rest(failure, account_id, record.model, at) if failure is not None else None
+            then = record.time + attempt.began_s
+            until = self._rest(failure, account_id, record.model, then) if failure is not None else None
             return Said(failure, until, attempt.took_s, Knowledge.SEEN)
         if record.attempts and (failure := class_of(record.attempts[-1].failure)) in OF_THE_REQUEST:
             return Said(failure, known=Knowledge.NEAR)
