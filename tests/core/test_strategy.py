@@ -57,8 +57,7 @@ def test_a_new_account_moves_nobody():
 
 def test_parallel_first_turns_agree():
     made = world()
-    facts = Facts(model="gpt-4o", access="gpt-4o", session="talk")
-    chosen = [choose(facts, made.candidates, made.state, made.policy, NOW).candidate.account.label for _ in range(3)]
+    chosen = [made.chosen(session="talk") for _ in range(3)]
     assert len(set(chosen)) == 1
 
 

@@ -1,5 +1,7 @@
 """The fake's prompt cache: what was read before is cheap, where and as long as it is remembered."""
 
+from typing import Any
+
 import openai
 import pytest
 
@@ -10,7 +12,7 @@ from codex_manager.testing.openai.prompts import BLOCK, CACHED_FROM, PromptCache
 LONG = "".join(f"rule {number} of the house; " for number in range(400))  # about 2,200 tokens
 
 
-def talk(*said, system=LONG):
+def talk(*said: str, system: str = LONG) -> dict[str, Any]:
     roles = ("user", "assistant")
     messages = [{"role": roles[n % 2], "content": text} for n, text in enumerate(said)]
     return {"messages": [{"role": "system", "content": system}, *messages]}
@@ -70,10 +72,8 @@ async def test_answers_report_it(stream):
                 if not stream:
                     answer = await client.chat.completions.create(model="gpt-5", **talk("hello"))
                     return answer.usage.prompt_tokens_details.cached_tokens
-                options = {"include_usage": True}
-                chunks = await client.chat.completions.create(
-                    model="gpt-5", stream=True, stream_options=options, **talk("hello")
-                )
+                streamed: dict[str, Any] = {"stream": True, "stream_options": {"include_usage": True}}
+                chunks: Any = await client.chat.completions.create(model="gpt-5", **streamed, **talk("hello"))
                 return [chunk async for chunk in chunks][-1].usage.prompt_tokens_details.cached_tokens
 
         assert await cached("sk-a") == 0
