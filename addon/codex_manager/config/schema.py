@@ -227,6 +227,17 @@ class RoutingSection(_Section):
         ge=0,
         le=60_000,
     )
+    encrypted_reasoning: Literal["wait", "strip", "fail"] = _setting(
+        "wait",
+        "Encrypted reasoning can be read only by the account that made it. When that one is limited: `wait` treats the request like"
+        " any other that belongs to one account, `strip` leaves that reasoning out (logged) and goes on elsewhere, `fail` refuses"
+        " at once.",
+    )
+    merge_lists: bool = _setting(
+        True,
+        "Whether lists of things that live in one account each (files, batches, vector stores, fine-tuning jobs, assistants,"
+        " containers, …) show those of all accounts as one; otherwise those of whichever account serves the request.",
+    )
     ambiguous_replay: Literal["none", "stateless"] = _setting(
         "none",
         "After a timeout or a cut before the answer began, OpenAI may have done the work: `none` never repeats such a"

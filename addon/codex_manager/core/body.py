@@ -49,6 +49,8 @@ class BodyFacts:
     max_output_tokens: int | None = None
     prompt_cache_key: str | None = None
     """Requests that begin alike name the same one (core.session)."""
+    store: bool | None = None
+    """Whether the upstream shall keep the answer; None leaves it to the endpoint."""
     malformed: bool = False
     """It claims to be JSON or a form and is not. Nobody but the upstream acts on this; it explains a missing model."""
 
@@ -99,6 +101,7 @@ def _json_facts(body: bytes) -> BodyFacts:
         conversation=bool(data.get("conversation")),
         max_output_tokens=_cap(data),
         prompt_cache_key=_cache_key(data.get("prompt_cache_key")),
+        store=store if isinstance(store := data.get("store"), bool) else None,
     )
 
 

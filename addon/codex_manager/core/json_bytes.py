@@ -10,7 +10,7 @@ import re
 from typing import Final
 
 
-__all__ = ["BALANCED", "ITEM", "MEMBER", "PLAIN", "members", "name_of"]
+__all__ = ["BALANCED", "ITEM", "MEMBER", "PLAIN", "items", "members", "name_of"]
 
 MEMBER: Final = re.compile(rb'[\s,]*+(?:(\})|"((?:[^"\\]++|\\.)*+)"\s*+:\s*+(?=\S))', re.DOTALL)
 """Inside an object: its end (group 1), or a name (group 2) up to the first byte of the value."""
@@ -62,6 +62,23 @@ def members(document: bytes, at: int) -> dict[str, tuple[int, int, int]] | None:
             return None
         found[name_of(member[2])] = (member.start(2) - 1, begin, end)
         at = end
+    return None
+
+
+def items(document: bytes, at: int) -> list[tuple[int, int]] | None:
+    """Where each item of the array begins and ends whose opening bracket is at `at`. None for what is not an array or is cut off."""
+    found: list[tuple[int, int]] = []
+    if document[at : at + 1] != b"[":
+        return None
+    at += 1
+    while (item := ITEM.match(document, at)) is not None:
+        if item[1] is not None:
+            return found
+        begin = item.end()
+        at = _end_of_value(document, begin)
+        if at <= begin:
+            return None
+        found.append((begin, at))
     return None
 
 

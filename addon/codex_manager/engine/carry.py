@@ -25,19 +25,21 @@ from codex_manager.core.hold import Holding
 from codex_manager.core.openai_error import RATE_LIMIT_EXCEEDED, ErrorAnswer
 from codex_manager.core.routing import Choice, Facts, Obstacle, Refusal
 from codex_manager.core.state import Lease
-from codex_manager.engine import explain
+from codex_manager.engine import explain, explain_owner
 from codex_manager.engine.broken import Broken
 from codex_manager.engine.delivery import bad_request, delivered, own_answer, verbatim
 from codex_manager.engine.early import early_answer
 from codex_manager.engine.hold import HeldAnswer, KeptStreamError, held
 from codex_manager.engine.identity import UnsendableError, lower_headers
 from codex_manager.engine.kept import KeptError
+from codex_manager.engine.learning import learning_of
 from codex_manager.engine.leftovers import Leftovers
 from codex_manager.engine.messages import Answer, Request
+from codex_manager.engine.ownership import named_in
 from codex_manager.engine.question import question
 from codex_manager.engine.repeats import Repeats
 from codex_manager.engine.tab import GONE, NO_TAB, Tab, Used
-from codex_manager.engine.tap import Tap
+from codex_manager.engine.tap import Tap, used_of
 from codex_manager.engine.transport import BodyFailedError, Phase, TransportError, Trouble, UpstreamAnswer
 from codex_manager.engine.websocket_link import LeasedLink
 
@@ -70,12 +72,12 @@ class Carriage:
         self._owns_tab = tab is None
         self._asked = asked = question(engine, request, facts, tab)
         self._tab = asked.tab
-        # All mutable state of the journey: what is asked and whom it must not go to, the attempts, until when it waits for
-        # an account, whom it tried, and what is kept in case nothing better comes.
+        # All mutable state of the journey: what is asked and whom it must not go to, the attempts, whom
+        # it tried, and what is kept in case nothing better comes.
         self._facts = asked.facts
+        self._named = named_in(engine, asked)
         self._repeats = Repeats(engine, asked)
         self._attempts = 0
-        self._waited_until: float | None = None
         self._tried: list[str] = []
         self._left = Leftovers()
         self._refusal: Refusal | None = None
@@ -112,9 +114,14 @@ class Carriage:
             if (error := self._tab.refusal()) is not None:
                 self._left.drop()
                 return own_answer(error)
+            if (named := self._named) is not None and not named.is_settled:
+                settled = await named.settle(self._facts, self._repeats.left)
+                if not isinstance(settled, Facts):
+                    return self._nowhere(settled)
+                self._facts = settled
             decision = choose(self._facts, engine.candidates, engine.state, engine.policy, self._now())
             if isinstance(decision, Refusal):
-                if await self._may_wait(decision):
+                if await self._may_wait(decision) or (named is not None and named.gives_way(self._facts)):
                     continue
                 return self._refused(decision)
             answer = await self._try(decision)
@@ -125,22 +132,11 @@ class Carriage:
 
     async def _may_wait(self, refusal: Refusal) -> bool:
         """Wait for the earliest recovery when it is near; False when it is not, or there is no room to wait."""
-        settings = self._engine.settings
-        soonest, now = refusal.soonest(), self._now()
-        if (
-            soonest is None
-            or settings.max_inline_wait_s <= 0
-            or self._left.final not in {None, Final.BLOCKED, Final.FIRST}
-        ):
+        if self._left.final not in {None, Final.BLOCKED, Final.FIRST}:
             return False
-        if self._waited_until is None:
-            self._waited_until = now + settings.max_inline_wait_s
-        if soonest > self._waited_until or now >= self._waited_until or self._repeats.are_used_up:
+        if self._named is not None and not self._named.waits(self._facts):
             return False
-        if len(self._engine.waiting) >= settings.max_waiting:
-            return False
-        await self._engine.waiting.wait(max(soonest - now, 0.001))
-        return True
+        return await self._repeats.wait(refusal.soonest())
 
     def _refused(self, refusal: Refusal) -> Answer:
         """Nothing is left to try: the answer that says most about why."""
@@ -152,7 +148,16 @@ class Carriage:
         if last is not None and (last.verdict.rule.final is Final.VERBATIM or not explained):
             return self._verbatim(last, refusal)
         self._left.drop()
-        return self._told(own_answer(explain.all_blocked(refusal, self._facts, self._now())), refusal)
+        blocked = explain.all_blocked if self._facts.owner is None else explain_owner.owner_out
+        return self._told(own_answer(blocked(refusal, self._facts, self._now())), refusal)
+
+    def _nowhere(self, error: ErrorAnswer | None) -> Answer:
+        """There is no account that has what is named: why, or the first answer that said so."""
+        kept = self._left.first or self._left.last
+        if error is None and kept is not None:
+            return self._verbatim(kept, Refusal(()))
+        self._left.drop()
+        return self._told(own_answer(error or explain.no_accounts()), Refusal(()))
 
     # --- one attempt ---
 
@@ -177,7 +182,7 @@ class Carriage:
             if self._asked_too_much(outcome, choice):
                 continue
             if outcome.verdict.failure in NOT_HERE:
-                return self._final(outcome, choice)
+                return self._not_here(outcome, choice)
             rule = outcome.rule_for(self._asked.replay)
             if not self._repeats.may_repeat(rule):
                 return self._final(outcome, choice)
@@ -246,19 +251,10 @@ class Carriage:
         hint = cooling_hint(kept.headers, verdict.message, engine.clock.time())
         marks.failed(engine.state, lease, verdict, hint, self._facts.access, now, engine.random)
         engine.end(lease)
-        used = self._used(answer)
+        used = used_of(self._tab, answer.status, answer.lower, answer.pieces)
         said = used.usage is not None and not used.usage.estimated
         self._tab.given_up(verdict.failure.value, verdict.code, used if said else Used())
         return kept
-
-    def _used(self, answer: HeldAnswer) -> Used:
-        """What a held answer says it has used, or about."""
-        if self._tab is NO_TAB:
-            return Used()
-        tap = Tap(self._tab, answer.status, answer.lower, asked_extra=False)
-        for piece in answer.pieces:
-            tap.feed(piece)
-        return tap.used()
 
     def _goes_out_early(self, lease: Lease, answer: HeldAnswer, choice: Choice, *, asked_extra: bool) -> Answer:
         """The headers go out; what follows them is still open."""
@@ -274,7 +270,9 @@ class Carriage:
                 if outcome is None:  # the client left
                     answer.close()
                     self._engine.end(lease)
-                    self._tab.finish(GONE, self._used(answer), streamed=True)
+                    self._tab.finish(
+                        GONE, used_of(self._tab, answer.status, answer.lower, answer.pieces), streamed=True
+                    )
             if isinstance(outcome, Answer):
                 return outcome
             found = await self._try(choice, outcome)
@@ -298,12 +296,16 @@ class Carriage:
         if lease.holds:
             engine.state.free_holds(lease)
             engine.waiting.wake()
+        if self._named is not None:
+            self._named.served(lease)
         tap = None
         if upstream.status == 101:
             self._tab.opened()
-        elif self._tab is not NO_TAB:
+        else:
+            learning = learning_of(engine, self._asked, lease, upstream.status, headers)
             self._tab.arrived(upstream.status)
-            tap = Tap(self._tab, upstream.status, headers, asked_extra=asked_extra)
+            if self._tab is not NO_TAB or learning is not None:
+                tap = Tap(self._tab, upstream.status, headers, asked_extra=asked_extra, learning=learning)
         return self._told(delivered(engine, lease, upstream, choice.candidate.account, tap), choice)
 
     async def _failed(self, lease: Lease, upstream: UpstreamAnswer, account: Account) -> KeptError:
@@ -344,6 +346,19 @@ class Carriage:
         self._metering.unaided.add(origin)
         outcome.close()
         return True
+
+    def _not_here(self, outcome: KeptError | Broken, choice: Choice) -> Answer | None:
+        """The account does not have what the request names; another one may."""
+        standing = self._engine.state.accounts.get(choice.candidate.account.id)
+        if (
+            self._named is None
+            or standing is None
+            or not self._named.missed(outcome.verdict, standing.domain)
+            or not self._repeats.may_repeat(outcome.rule_for(self._asked.replay))
+        ):
+            return self._final(outcome, choice)
+        self._left.keep(outcome)
+        return None
 
     # --- what the client gets ---
 

@@ -40,6 +40,7 @@ from codex_manager.engine.messages import Answer, Request
 from codex_manager.engine.metering import Metering
 from codex_manager.engine.recheck import Recheck
 from codex_manager.engine.report import EngineReport, report
+from codex_manager.engine.search import Searches
 from codex_manager.engine.settings import EngineSettings
 from codex_manager.engine.transport import (
     BodyFailedError,
@@ -91,6 +92,9 @@ class Engine:
         self.client_secrets = ClientSecrets()
         self.budget = RetryBudget()
         self.waiting = WaitingRoom(self.clock)
+        self.searches = Searches(self)
+        self.former: dict[str, str] = {}
+        """Labels of accounts that were removed, to name them where something still belongs to them."""
         self.recheck = Recheck(self)
         self.settings = settings
         self.policy = Policy()
@@ -253,6 +257,8 @@ class Engine:
         if self.locked:
             return
         self.state.retain(account.id for account in accounts)
+        left = {account.id for account in accounts}
+        self.former |= {name: account.label for name, account in before.items() if name not in left}
         for account in accounts:
             edition, known = self._editions.get(account.id), before.get(account.id)
             if edition != account.updated_at or (known is not None and _is_another(known, account)):
@@ -263,6 +269,7 @@ class Engine:
 
     async def aclose(self) -> None:
         """End background work and close every upstream connection."""
+        await self.searches.aclose()
         await self.recheck.aclose()
         await self._transport.aclose()
 

@@ -9,11 +9,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from codex_manager.core import tokens
+from codex_manager.core.body import LARGEST_DECODED as LARGEST
 from codex_manager.core.body import facts as body_facts
-from codex_manager.core.endpoint import Replay, describe
+from codex_manager.core.endpoint import Endpoint, Replay, describe
+from codex_manager.core.resources import References, references
 from codex_manager.core.routing import Facts
 from codex_manager.core.session import session_key, told_key
 from codex_manager.engine.asking import asked_of, asking_for_usage
+from codex_manager.engine.decode import decoded
 from codex_manager.engine.identity import lower_headers
 from codex_manager.engine.messages import Request
 from codex_manager.engine.tab import NO_TAB, Tab
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from codex_manager.engine.engine import Engine
 
 
-__all__ = ["OnceBody", "Question", "question"]
+__all__ = ["OnceBody", "Question", "plain_body", "question"]
 
 
 class OnceBody:
@@ -55,6 +58,10 @@ class Question:
     replay: Replay
     facts: Facts
     tab: Tab
+    named: References
+    """The things of an account it names."""
+    store: bool | None
+    """The request's own `store`."""
 
     @property
     def is_spent(self) -> bool:
@@ -91,10 +98,27 @@ def question(engine: "Engine", request: Request, facts: Facts | None, tab: Tab |
     if facts is None:
         facts = Facts(
             model=said.model,
-            access=said.model or f"/v1/{endpoint.family}",
+            access=said.model or _access(endpoint),
             tokens=estimate,
             need=tab.need,
             free=tab.asked.is_free,
             session=session,
         )
-    return Question(request, asking, once, endpoint.replay_with(creates_state=said.creates_state), facts, tab)
+    if body and "content-encoding" in headers:
+        body = decoded(body, headers["content-encoding"], LARGEST)
+    named = references(request.target, body, content_type)
+    replay = endpoint.replay_with(creates_state=said.creates_state)
+    return Question(request, asking, once, replay, facts, tab, named, said.store)
+
+
+def plain_body(request: Request) -> bytes | None:
+    """The body without its encoding; None when it is not at hand."""
+    if not isinstance(request.body, bytes):
+        return None
+    encoding = lower_headers(request.headers).get("content-encoding", "")
+    return decoded(request.body, encoding, LARGEST) if encoding else request.body
+
+
+def _access(endpoint: Endpoint) -> str:
+    """What MODEL_ACCESS is about: one model that is asked about, or a part of the API."""
+    return endpoint.path if endpoint.path.startswith("/v1/models/") else f"/v1/{endpoint.family}"

@@ -32,7 +32,7 @@ LONGEST_PAUSE_S = 5.0
 
 
 class Repeats:
-    """Mutable state: attempts that reached an upstream, moves that cost budget, when it all began."""
+    """Mutable state: attempts that reached an upstream, moves that cost budget, when it all began, until when it may wait."""
 
     def __init__(self, engine: "Engine", asked: Question) -> None:
         self._engine = engine
@@ -41,11 +41,17 @@ class Repeats:
         self.began = self._now()
         self.sent = 0
         self._moves = 0
+        self._waited_until: float | None = None
+
+    @property
+    def left(self) -> int:
+        """Attempts that may still reach an upstream."""
+        return max(self._engine.settings.max_attempts - self.sent, 0)
 
     @property
     def are_used_up(self) -> bool:
         """Nothing more is sent to an upstream."""
-        return self.sent >= self._engine.settings.max_attempts
+        return not self.left
 
     def may_repeat(self, rule: Rule) -> bool:
         """Whether there may be another attempt at all."""
@@ -55,6 +61,20 @@ class Repeats:
         # A handshake that was sent and not answered has done nothing.
         ambiguous_allowed = settings.ambiguous_replay == "stateless" or self._asked.request.websocket
         return rule.may_replay(self._asked.replay, ambiguous_allowed=ambiguous_allowed)
+
+    async def wait(self, soonest: float | None) -> bool:
+        """Wait for the earliest recovery when it is near; False when it is not, or there is no room to wait."""
+        engine, settings, now = self._engine, self._engine.settings, self._now()
+        if soonest is None or settings.max_inline_wait_s <= 0:
+            return False
+        if self._waited_until is None:
+            self._waited_until = now + settings.max_inline_wait_s
+        if soonest > self._waited_until or now >= self._waited_until or self.are_used_up:
+            return False
+        if len(engine.waiting) >= settings.max_waiting:
+            return False
+        await engine.waiting.wait(max(soonest - now, 0.001))
+        return True
 
     async def same_again(self, rule: Rule, outcome: KeptError | Broken, choice: Choice, facts: Facts) -> bool:
         """Whether the same account gets another try, after the pause that belongs before it."""

@@ -44,6 +44,8 @@ class EngineSettings:
     retry_floor: int = 10
     """… but this many are always allowed in 10 s."""
     ambiguous_replay: Literal["none", "stateless"] = "none"
+    encrypted_reasoning: Literal["wait", "strip", "fail"] = "wait"
+    """What becomes of a conversation whose reasoning only one account can read, while that account is out."""
     hold_headers_s: float = 3.0
     """A stream's headers wait this long for its first output."""
     connect_timeout_s: float = 10.0

@@ -371,6 +371,10 @@ class _NoTab(Tab):
     def __init__(self) -> None:
         self.id, self.need, self.cost, self.account = "", ZERO, ZERO, None
         self.asked = Asked(endpoint="", is_free=True)
+        self.is_closed = True
+
+    def now(self) -> float:
+        return 0.0
 
     def refusal(self) -> ErrorAnswer | None:
         return None

@@ -1,4 +1,5 @@
-"""Beside an answer's bytes on their way to the client: reads what they say of usage, and takes out what was asked for extra.
+"""Beside an answer's bytes on their way to the client: reads what they say of usage and of things, and takes out what was
+asked for extra.
 
 Law: the client gets the upstream's own bytes, at once; only the usage that nobody but us asked for is taken out of them.
 However reading fails, the bytes go on. Ends once, and the request's tab with it.
@@ -6,17 +7,18 @@ However reading fails, the bytes go on. Ends once, and the request's tab with it
 
 import logging
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from codex_manager.core.errors import type_and_place
 from codex_manager.core.metering import Meter, meter_for
 from codex_manager.core.stream_usage import UsageRemover
 from codex_manager.engine.decode_stream import StreamDecoder
-from codex_manager.engine.tab import GONE, Tab, Used
+from codex_manager.engine.learning import Learning
+from codex_manager.engine.tab import GONE, NO_TAB, Tab, Used
 
 
-__all__ = ["Tap"]
+__all__ = ["Tap", "used_of"]
 
 log = logging.getLogger(__name__)
 
@@ -27,9 +29,17 @@ TOGETHER: Final = 16 * 1024
 class Tap:
     """See the module's docstring."""
 
-    __slots__ = ("_decoder", "_first", "_is_stream", "_meter", "_remover", "_size", "_tab", "_unread")
+    __slots__ = ("_decoder", "_first", "_is_stream", "_learning", "_meter", "_remover", "_size", "_tab", "_unread")
 
-    def __init__(self, tab: Tab, status: int, headers: Mapping[str, str], *, asked_extra: bool) -> None:
+    def __init__(
+        self,
+        tab: Tab,
+        status: int,
+        headers: Mapping[str, str],
+        *,
+        asked_extra: bool,
+        learning: Learning | None = None,
+    ) -> None:
         """`headers` are the answer's, with lower-case names; `asked_extra` when its usage was asked for by us."""
         asked, content_type = tab.asked, headers.get("content-type", "")
         self._tab = tab
@@ -43,19 +53,33 @@ class Tap:
             self._meter = meter_for(asked.path, content_type, units=asked.units, model=asked.model)
         encoding = headers.get("content-encoding", "")
         is_plain = encoding in {"", "identity"}
-        self._decoder = None if is_plain or self._meter is None else StreamDecoder(encoding)
+        self._learning = learning
+        self._decoder = None if is_plain or (self._meter is None and learning is None) else StreamDecoder(encoding)
         self._remover = UsageRemover() if asked_extra and is_plain and self._is_stream else None
 
     def feed(self, piece: bytes) -> bytes:
         """The next bytes of the answer: those the client gets, which may be none yet."""
         if self._first is None:
             self._first = self._tab.now()
-        if self._meter is not None:
+        if self._learning is not None:
+            self._learn(piece)
+        elif self._meter is not None:
             self._unread.append(piece)
             self._size += len(piece)
             if self._size > TOGETHER:
                 self._read()
         return piece if self._remover is None else self._remover.feed(piece)
+
+    def _learn(self, piece: bytes) -> None:
+        """What a piece shows is learned at once, so it is decoded at once, and once."""
+        assert self._learning is not None
+        for plain in (piece,) if self._decoder is None else self._decoder.feed(piece):
+            self._learning.feed(plain)
+            if self._meter is not None:
+                self._unread.append(plain)
+                self._size += len(plain)
+                if self._size > TOGETHER:
+                    self._read()
 
     def rest(self) -> bytes:
         """What was held back to be looked at, once nothing more comes."""
@@ -80,7 +104,7 @@ class Tap:
         if meter is None or not data:
             return
         try:
-            if self._decoder is None:
+            if self._decoder is None or self._learning is not None:
                 meter.feed(data)
             else:
                 for plain in self._decoder.feed(data):
@@ -100,3 +124,13 @@ class Tap:
         if usage is None and not meter.settles and not has_refused:
             usage = meter.estimate(self._tab.asked.tokens)
         return Used(usage=usage, settles=meter.settles, object_id=meter.object_id, status=meter.status)
+
+
+def used_of(tab: Tab, status: int, headers: Mapping[str, str], pieces: Iterable[bytes]) -> Used:
+    """What an answer that does not go out says it has used, or about."""
+    if tab is NO_TAB:
+        return Used()
+    tap = Tap(tab, status, headers, asked_extra=False)
+    for piece in pieces:
+        tap.feed(piece)
+    return tap.used()

@@ -143,6 +143,7 @@ def engine_settings(
         retry_ratio=routing.retry_ratio,
         retry_floor=routing.retry_floor,
         ambiguous_replay=routing.ambiguous_replay,
+        encrypted_reasoning=routing.encrypted_reasoning,
         hold_headers_s=routing.hold_headers_ms / 1000,
         connect_timeout_s=upstream.connect_timeout_s,
         header_timeout_s=upstream.header_timeout_s,
