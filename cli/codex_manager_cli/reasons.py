@@ -34,7 +34,7 @@ AGAINST: Final = {
     "disabled": "disabled",
     "model_scope": "not for this model ({detail})",
     "unusable": "{detail}",
-    "owner": "what the request names is not there ({detail})",
+    "owner": "{detail}",
     "auth_failed": "its key was refused ({detail})",
     "billing": "out of credit",
     "limit": "{detail}",

@@ -22,7 +22,10 @@ def as_table(shown: Shown) -> str:
     """An account a line, then the sums."""
     result, labels = shown.result, display_names(shown.labels)
     was, would = "+".join(shown.were) or "was", shown.strategy
-    rows: list[tuple[str, ...]] = [("", "REQUESTS", "", "USD", "", "FAILOVERS", ""), ("ACCOUNT", *("was", "would be") * 3)]
+    rows: list[tuple[str, ...]] = [
+        ("", "REQUESTS", "", "USD", "", "FAILOVERS", ""),
+        ("ACCOUNT", *("was", "would be") * 3),
+    ]
     for account_id, (before, after) in side_by_side(result).items():
         rows.append(
             (

@@ -246,7 +246,9 @@ def test_a_rest_lasts_from_its_refusal_to_the_end_that_a_later_decision_knew_or_
 
 def test_a_rest_is_known_also_when_the_decision_took_a_moment():
     first = request(0, ("a", "rate"), ("b", "", (out("a", "rate", 90),)))
-    first = dataclasses.replace(first, attempts=(dataclasses.replace(first.attempts[0], began_s=0.004), first.attempts[1]))
+    first = dataclasses.replace(
+        first, attempts=(dataclasses.replace(first.attempts[0], began_s=0.004), first.attempts[1])
+    )
     replayed = told(first, request(20, ("b", "", (out("a", "rate", 90),))))
     assert (replayed.was.failovers, replayed.would.failovers) == (1, 1)
 
@@ -289,6 +291,12 @@ def test_refused_by_all_is_decided_once_more_and_what_was_refused_before_that_is
 @pytest.mark.parametrize("by", ["owner", "origin", ""])
 def test_what_is_tied_to_its_account_stays(by):
     replayed = told(request(0, ("b", "", (), by)))
+    assert figures(replayed) == {"b": ((1, 0, 1), (1, 0, 1))}
+    assert replayed.tied == 1
+
+
+def test_accounts_that_do_not_have_what_is_named_are_left_out():
+    replayed = told(request(0, ("b", "", (("id-a", "owner", "file-1 belongs to 'b'", None),), "round_robin")))
     assert figures(replayed) == {"b": ((1, 0, 1), (1, 0, 1))}
     assert replayed.tied == 1
 

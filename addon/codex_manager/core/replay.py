@@ -31,7 +31,7 @@ from codex_manager.core.hints import Hint
 from codex_manager.core.picture import Picture, Replayed, actual, is_decided, was_served
 from codex_manager.core.pricing import ZERO
 from codex_manager.core.record import Record
-from codex_manager.core.routing import Candidate, Choice, Facts, Policy, Refusal
+from codex_manager.core.routing import Candidate, Choice, Facts, Obstacle, Policy, Refusal
 from codex_manager.core.spend import Hold
 from codex_manager.core.state import Lease, State
 
@@ -156,12 +156,15 @@ class _Journey:
 
     def _who(self, candidates: Sequence[Candidate]) -> Sequence[Candidate]:
         """All accounts, or those that it was tied to."""
-        attempts = self._record.attempts
-        if not attempts or attempts[0].by not in TIES:
+        whole, record = self._whole, self._record
+        attempts = record.attempts
+        out = attempts[0].out if attempts else record.detail.get("out", ())
+        barred = {row[0] for row in out if row[1] == Obstacle.OWNER}
+        home = whole.where(attempts[0].account_id)[0] if attempts and attempts[0].by in TIES else None
+        if not barred and home is None:
             return candidates
-        self._whole.result.tied += 1
-        domain = self._whole.where(attempts[0].account_id)[0]
-        return [c for c in candidates if self._whole.where(c.account.id)[0] == domain]
+        whole.result.tied += 1
+        return [c for c in candidates if c.account.id not in barred and home in {None, whole.where(c.account.id)[0]}]
 
     def step(self, now: float) -> None:
         """Decide, and send."""
