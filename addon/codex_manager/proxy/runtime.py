@@ -409,6 +409,11 @@ class Runtime:
             log.info("the way to OpenAI uses upstream.ca_file, not %s", " or ".join(ignored))
 
 
+def _request_id() -> str:
+    """Ordered by time, so that each row of the ledger goes to the end of its index; the rest is random."""
+    return f"{int(time.time() * 1000):012x}{secrets.token_hex(10)}"
+
+
 def _broken(
     message: str = "codex-manager failed while it handled this request; nothing was passed on. Its log says where.",
 ) -> Answer:
