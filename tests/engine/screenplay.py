@@ -74,6 +74,11 @@ class Stage:
         async with asyncio.timeout(15):
             return await take(await self.engine.handle(request or chat()))
 
+    async def ask_of(self, label: str, request: Request) -> Got:
+        """Ask one account past all decisions: nothing is learned from its answer."""
+        async with asyncio.timeout(15):
+            return await take(await self.engine.call_account(f"id-{label}", request))
+
     async def ask_many(self, count: int, parallel: int = 50, request: Request | None = None) -> list[Got]:
         room = asyncio.Semaphore(parallel)
 

@@ -16,7 +16,7 @@ import re
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 
 from codex_manager.core.failure import FailureClass, Verdict
 from codex_manager.core.openai_error import ErrorAnswer
@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 FRESH_S: Final = 60.0
 """A thing that was seen so lately is not looked for elsewhere: OpenAI may need a moment until it finds what it has made."""
-WORD: Final = re.compile(r"[A-Za-z0-9_:.\-]{6,200}")
+WORD: Final = re.compile(r"[A-Za-z0-9_:.\-]{4,200}")
 
 type Known = tuple[Reference, str, Owner]
 """A thing, the domain it is in, and how that is known."""
@@ -64,6 +64,8 @@ class Named:
         self._reasoning = tuple(Reference(one, "encrypted", "input") for one in asked.named.encrypted)
         self._looked: set[str] = set()
         self._gone: dict[str, tuple[Reference, Owner]] = {}
+        self._through: frozenset[str] = frozenset()
+        """Accounts of the domains the request may go to."""
         self._was_refused = False
         self._is_hopeless = False
         self.is_settled = False
@@ -101,12 +103,8 @@ class Named:
                         continue
                     if self._was_refused:
                         return self._nobody()
-                return replace(
-                    facts,
-                    owner=frozenset({domain}),
-                    owned=words.belongs(reference, self._labels(domain)),
-                    owned_by="owner" if known else "origin",
-                )
+                owned = words.belongs(reference, self._labels(domain))
+                return self._only(facts, frozenset({domain}), owned, "owner" if known else "origin")
             if not unknown:
                 return replace(facts, owner=None)
             left = self._left(unknown)
@@ -121,7 +119,7 @@ class Named:
             if left == askable(self._engine).keys():
                 return replace(facts, owner=None)
             owned = f"does not have {words.name_of(unknown[0])}"
-            return replace(facts, owner=frozenset(left), owned=owned, owned_by="missing")
+            return self._only(facts, left, owned, "missing")
 
     def waits(self, facts: Facts) -> bool:
         """Whether an account that is out for a moment is waited for."""
@@ -134,6 +132,14 @@ class Named:
         return self._strip(None, f"{facts.owned}, which cannot serve now")
 
     # --- after an answer ---
+
+    def renewed(self, facts: Facts) -> Facts:
+        """The same facts once an answer may have said which domain its account belongs to."""
+        if facts.owner is None:
+            return facts
+        accounts = self._engine.state.accounts
+        owner = frozenset(accounts[name].domain for name in self._through if name in accounts)
+        return facts if owner == facts.owner or not owner else replace(facts, owner=owner)
 
     def missed(self, verdict: Verdict, lease_domain: str) -> bool:
         """An account does not have what is named, or cannot read it. True when somebody else may; to be settled anew then."""
@@ -178,6 +184,13 @@ class Named:
                 self._gone[reference.id] = reference, owner
             unknown.append(reference)
         return known, unknown
+
+    def _only(
+        self, facts: Facts, domains: frozenset[str], owned: str, by: Literal["owner", "origin", "missing"]
+    ) -> Facts:
+        accounts = self._engine.state.accounts
+        self._through = frozenset(name for name, standing in accounts.items() if standing.domain in domains)
+        return replace(facts, owner=domains, owned=owned, owned_by=by)
 
     def _domain(self, owner: Owner) -> str | None:
         accounts = self._engine.state.accounts
@@ -256,7 +269,7 @@ class Named:
         decisive = [one for one in self._things if one.where != "path" or one.id == self._outermost]
         if named := [one for one in decisive if one.id in message]:
             return named
-        if any(kind_of(word) is not None for word in WORD.findall(message)):
+        if any(kind_of(word) is not None for word in WORD.findall(message) if not word.endswith(("_id", "_ids"))):
             return []
         return decisive if len(decisive) == 1 else []
 

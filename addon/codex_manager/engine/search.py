@@ -9,7 +9,7 @@ Law: bounded in time (`SEARCH_S`) and in what runs at once (`AT_ONCE`).
 import asyncio
 import re
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -85,32 +85,39 @@ class Searches:
     async def _search(self, reference: Reference, headers: Headers) -> Found:
         engine = self._engine
         owners, wall = engine.state.owners, engine.clock.time()
-        asked = {
-            domain: candidate
+        asked = [
+            candidate
             for domain, candidate in askable(engine).items()
             if not owners.is_missing(reference.id, domain, wall)
-        }
+        ]
         request = _reading(reference, headers)
         room = asyncio.Semaphore(AT_ONCE)
-        undecided = set(asked)
+        undecided = {candidate.account.id for candidate in asked}
 
-        async def ask(domain: str, candidate: Candidate) -> str | None:
+        def domains(account_ids: Iterable[str]) -> frozenset[str]:
+            # not those of the beginning: an answer may just have told
+            accounts = engine.state.accounts
+            return frozenset(accounts[name].domain for name in account_ids if name in accounts)
+
+        async def ask(candidate: Candidate) -> str | None:
+            name = candidate.account.id
             async with room:
                 has = await self._ask(candidate, request)
             if has is not None:
-                undecided.discard(domain)
-            if has is False:
-                owners.missing(reference.id, domain, engine.clock.time())
-            return domain if has else None
+                undecided.discard(name)
+            for domain in domains([name]):
+                if has:
+                    owners.note([Learned(reference.id, reference.family)], domain, name, engine.clock.time())
+                    return domain
+                if has is False:
+                    owners.missing(reference.id, domain, engine.clock.time())
+            return None
 
-        tasks = [asyncio.create_task(ask(domain, candidate)) for domain, candidate in asked.items()]
+        tasks = [asyncio.create_task(ask(candidate)) for candidate in asked]
         try:
             for done in asyncio.as_completed(tasks, timeout=SEARCH_S):
                 domain = await done
                 if domain is not None:
-                    account_id = asked[domain].account.id
-                    domain = engine.state.accounts[account_id].domain  # which its answer may just have told
-                    owners.note([Learned(reference.id, reference.family)], domain, account_id, engine.clock.time())
                     return Found(domain)
         except TimeoutError:
             pass
@@ -118,7 +125,7 @@ class Searches:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-        return Found(None, frozenset(undecided))
+        return Found(None, domains(undecided))
 
     async def _ask(self, candidate: Candidate, request: Request) -> bool | None:
         """Whether the account has it; None when that is not known."""

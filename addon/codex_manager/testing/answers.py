@@ -18,7 +18,7 @@ from codex_manager.testing.step import Good, Step
 
 __all__ = [
     "bad_request", "blob", "close_frame", "cloudflare_429", "context_length", "deactivated", "error_in_stream", "forbidden", "garbage",
-    "insufficient_quota", "invalid_key", "model_not_found", "not_found", "ok", "overloaded", "payment_required",
+    "insufficient_quota", "invalid_encrypted_content", "invalid_key", "model_not_found", "not_found", "ok", "overloaded", "payment_required",
     "rate_limited", "raw", "refusal", "server_error", "slow_down", "spend_limit", "wire",
 ]  # fmt: skip
 
@@ -160,6 +160,12 @@ def model_not_found() -> Step:
 def not_found(message: str = "No such File object: file-missing", param: str | None = "id") -> Step:
     """404 on a resource id."""
     return refusal(404, message, param=param, name="not_found")
+
+
+def invalid_encrypted_content() -> Step:
+    """400: reasoning that another organization's key has encrypted."""
+    message = "The encrypted content gAAA... could not be verified. Reason: Encrypted content organization_id did not match the target organization."
+    return refusal(400, message, code="invalid_encrypted_content", name="invalid_encrypted_content")
 
 
 def bad_request(message: str = "Invalid value for 'temperature'.", param: str | None = "temperature") -> Step:
