@@ -1,13 +1,14 @@
 """A click group that knows its commands by name and loads each one when it is used."""
 
-import difflib
 import importlib
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from click.shell_completion import CompletionItem
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 __all__ = ["LazyGroup"]
@@ -37,6 +38,8 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if name not in self.commands_table and not name.startswith("-") and not ctx.resilient_parsing:
+            import difflib
+
             near = difflib.get_close_matches(name[:40], self.commands_table, n=1, cutoff=0.5)
             meant = f" Did you mean '{near[0]}'?" if near else ""
             shown = f" '{name}'" if len(name) <= 40 and name.isprintable() else ""
@@ -47,7 +50,9 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in self.commands_table.items()])
 
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
+        from click.shell_completion import CompletionItem
+
         items = [
             CompletionItem(name, help=text)
             for name, (_, text) in self.commands_table.items()

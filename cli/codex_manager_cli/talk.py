@@ -10,9 +10,7 @@ import io
 import json
 import os
 import sys
-import traceback
 
-from pathlib import Path
 from typing import Any, NoReturn
 
 import click
@@ -105,6 +103,10 @@ def run(command: click.Command, args: list[str] | None = None) -> int:
         return _unexpected(error)
     except Exception as error:  # noqa: BLE001 - the last line of defence: a sentence, whatever happened
         # the text of the exception stays out: nobody vouches that it holds no secret
+        import traceback
+
+        from pathlib import Path
+
         where = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{Path(where.filename).stem} line {where.lineno}"
         _tell(f"internal error ({type(error).__name__} in {place}), which is a mistake of ours", _DEBUG_HINT)
@@ -122,6 +124,8 @@ def _debugging() -> bool:
 def _unexpected(error: Exception) -> int:
     """The traceback for those who asked for it: places and the exception's own text, never local variables."""
     if _debugging():
+        import traceback
+
         traceback.print_exception(error, file=sys.stderr)
     return 1
 

@@ -5,7 +5,6 @@ str, format, pickle, copy to JSON, dataclasses.asdict) shows the mask or refuses
 string, so this type keeps secrets out of logs and dumps, not out of a debugger's reach (docs/security.md).
 """
 
-import hmac
 import re
 
 from typing import NoReturn, final
@@ -43,6 +42,8 @@ class Secret:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Secret):
             return NotImplemented
+        import hmac  # loads OpenSSL, which `--help` can do without
+
         return hmac.compare_digest(self._text.encode(), other._text.encode())
 
     def __hash__(self) -> int:
