@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
 from types import TracebackType
-from typing import Self, overload
+from typing import Any, Self, overload
 
 from codex_manager.testing.accounts import Accounts, FakeAccount
 from codex_manager.testing.connection import Connection
@@ -25,6 +25,7 @@ from codex_manager.testing.openai.administration import KINDS, Billing, Entry
 from codex_manager.testing.openai.api import MODEL_ENDPOINTS, Api
 from codex_manager.testing.openai.prompts import PromptCache
 from codex_manager.testing.openai.request import Facts
+from codex_manager.testing.openai.storage import LISTED, prefix_of
 from codex_manager.testing.openai.talk import PATHS, RealtimeTalk, ResponsesTalk
 from codex_manager.testing.reply import Reply
 from codex_manager.testing.script import GOOD, Chooser, Script
@@ -191,6 +192,24 @@ class FakeOpenAI:
         if hard_limit is not None:
             billing.hard_limit = Decimal(str(hard_limit))
         billing.spent.append((time.time() if at is None else at, Decimal(str(spent))))
+
+    def stock(self, key: str, kind: str, *, created_at: int | None = None, **fields: Any) -> str:
+        """Put a thing into the project of a key as if it had been made there; returns its id.
+
+        `kind` is one that is listed: `file`, `batch`, `vector_store`, `fine_tuning_job`, …; `created_at` in Unix seconds.
+        """
+        if kind not in LISTED:
+            raise ValueError(f"there is no list of {kind}; there is {', '.join(LISTED)}")
+        account, stamp = self._accounts[str(self._known(key))], LISTED[kind].stamp
+        made = self._created if created_at is None else created_at
+        name = fields.pop("id", None) or f"{prefix_of(kind)}{self._api.shelf.next_number():012x}"
+        thing = {"id": name, "object": kind, stamp: made, **fields}
+        self._api.shelf.put(kind, name, account, thing)
+        return str(name)
+
+    def discard(self, kind: str, name: str) -> None:
+        """Let a thing be gone as if it had been deleted."""
+        self._api.shelf.remove(kind, name)
 
     def revoke(self, key: str) -> None:
         """Make a key unknown again."""

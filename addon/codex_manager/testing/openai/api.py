@@ -33,7 +33,7 @@ class Api:
         shelf = self.shelf
         self._table: list[tuple[str, re.Pattern[str], Endpoint]] = []
         for method, path, endpoint in (
-            ("POST", "/v1/chat/completions", generation.chat),
+            ("POST", "/v1/chat/completions", lambda f, g: storage.chat(f, g, shelf)),
             ("POST", "/v1/completions", generation.completion),
             ("POST", "/v1/responses", lambda f, g: generation.response(f, g, shelf)),
             ("POST", "/v1/responses/compact", lambda f, g: generation.compaction(f, g, shelf)),

@@ -49,9 +49,8 @@ class Shelf:
         del self._things[kind, name]
 
     def all(self, kind: str, account: FakeAccount) -> list[Any]:
-        """What one account sees of a kind, newest first as OpenAI lists."""
-        found = [thing for (of, _), (domain, thing) in self._things.items() if of == kind and domain == account.domain]
-        return found[::-1]
+        """What one account sees of a kind, in the order in which it was made."""
+        return [thing for (of, _), (domain, thing) in self._things.items() if of == kind and domain == account.domain]
 
 
 def public(thing: dict[str, Any]) -> dict[str, Any]:

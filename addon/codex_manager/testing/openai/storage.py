@@ -1,24 +1,46 @@
-"""The endpoints of things that stay: models, files, stored responses, batches, vector stores."""
+"""The endpoints of things that stay: models, files, stored responses and chat completions, batches, vector stores, and the
+kinds of `things`.
+"""
+
+import json
 
 from collections.abc import Callable
 from typing import Any
 
-from codex_manager.testing.openai import batches, errors
+from codex_manager.testing.openai import batches, errors, generation
+from codex_manager.testing.openai.listing import Listed, page
 from codex_manager.testing.openai.multipart import fields
 from codex_manager.testing.openai.request import Facts
 from codex_manager.testing.openai.shelf import STAGES, Shelf, public
+from codex_manager.testing.openai.things import KINDS, maker
 from codex_manager.testing.reply import Reply, json_reply
 from codex_manager.testing.step import Good
 
 
-__all__ = ["model", "models", "routes"]
+__all__ = ["LISTED", "chat", "model", "models", "prefix_of", "routes"]
 
 MISSING = {
     "file": "No such File object: {}",
     "response": "Response with id '{}' not found.",
     "batch": "No batch found with id '{}'.",
     "vector_store": "No vector store found with id '{}'.",
+    "chat_completion": "Chat completion {} not found",
+    **{name: f"No {kind.called} found with id '{{}}'." for name, kind in KINDS.items()},
 }
+FIXED = frozenset({"id", "object", "created", "created_at"})
+LISTED = {
+    "file": Listed(default=10_000, most=10_000, filters=("purpose",)),
+    "batch": Listed(ordered=False),
+    "vector_store": Listed(before=True),
+    "chat_completion": Listed(newest_first=False, stamp="created", filters=("model",), metadata=True),
+    **{name: kind.listed for name, kind in KINDS.items() if kind.listed is not None},
+}
+
+
+def prefix_of(kind: str) -> str:
+    """How ids of a kind begin."""
+    own = {"file": "file-", "batch": "batch_", "vector_store": "vs_", "chat_completion": "chatcmpl-"}
+    return own[kind] if kind in own else KINDS[kind].prefix
 
 
 def missing(kind: str, name: str) -> Reply:
@@ -40,22 +62,16 @@ def model(facts: Facts, _good: Good) -> Reply:
     return json_reply(model_object(facts, name))
 
 
-def page(facts: Facts, things: list[dict[str, Any]]) -> Reply:
-    """One page of a list, by `after` and `limit`."""
-    after = facts.query.get("after")
-    names = [thing["id"] for thing in things]
-    start = names.index(after) + 1 if after in names else 0
-    limit = facts.query.get("limit", "")
-    shown = things[start : start + (int(limit) if limit.isdecimal() else 20)]
-    return json_reply(
-        {
-            "object": "list",
-            "data": shown,
-            "first_id": shown[0]["id"] if shown else None,
-            "last_id": shown[-1]["id"] if shown else None,
-            "has_more": start + len(shown) < len(things),
-        }
-    )
+def chat(facts: Facts, good: Good, shelf: Shelf) -> Reply:
+    """A chat completion, which is kept when it is to be (`store`) and comes whole."""
+    reply = generation.chat(facts, good)
+    if not isinstance(reply.body, bytes) or reply.status != 200 or not facts.json.get("store"):  # a stream is not kept
+        return reply
+    thing = json.loads(reply.body)
+    thing["id"] += f"{shelf.next_number():06x}"
+    thing["metadata"] = facts.json.get("metadata") or {}
+    shelf.put("chat_completion", thing["id"], facts.account, thing)
+    return json_reply(thing)
 
 
 def routes(shelf: Shelf) -> list[tuple[str, str, Callable[[Facts, Good], Reply]]]:
@@ -92,15 +108,30 @@ def routes(shelf: Shelf) -> list[tuple[str, str, Callable[[Facts, Good], Reply]]
         return endpoint
 
     def listing(kind: str) -> Callable[[Facts, Good], Reply]:
-        return lambda facts, _good: page(facts, [public(thing) for thing in shelf.all(kind, facts.account)])
+        def endpoint(facts: Facts, _good: Good) -> Reply:
+            things = [public(thing) for thing in shelf.all(kind, facts.account)]
+            return page(facts, things, LISTED[kind], lambda name: missing(kind, name))
 
-    def delete(kind: str, label: str) -> Callable[[Facts, Good], Reply]:
+        return endpoint
+
+    def change(kind: str) -> Callable[[Facts, Good], Reply]:
+        def endpoint(facts: Facts, _good: Good) -> Reply:
+            thing = shelf.find(kind, facts.extra["id"], facts.account)
+            if thing is None:
+                return missing(kind, facts.extra["id"])
+            given = facts.json if isinstance(facts.json, dict) else {}
+            thing.update({name: value for name, value in given.items() if name in thing and name not in FIXED})
+            return json_reply(public(thing))
+
+        return endpoint
+
+    def delete(kind: str, label: str, id_field: str = "id") -> Callable[[Facts, Good], Reply]:
         def endpoint(facts: Facts, _good: Good) -> Reply:
             name = facts.extra["id"]
             if shelf.find(kind, name, facts.account) is None:
                 return missing(kind, name)
             shelf.remove(kind, name)
-            return json_reply({"id": name, "object": label, "deleted": True})
+            return json_reply({id_field: name, "object": label, "deleted": True})
 
         return endpoint
 
@@ -150,6 +181,19 @@ def routes(shelf: Shelf) -> list[tuple[str, str, Callable[[Facts, Good], Reply]]
             "metadata": body.get("metadata") or {},
         }
 
+    kinds: list[tuple[str, str, Callable[[Facts, Good], Reply]]] = []
+    for name, kind in KINDS.items():
+        path = f"/v1/{kind.path}"
+        kinds.append(("GET", f"{path}/{{id}}", retrieve(name)))
+        if kind.listed is not None:
+            kinds.append(("GET", path, listing(name)))
+        if kind.made:
+            kinds.append(("POST", path, create(name, maker(name, shelf))))
+        if kind.changed:
+            kinds.append(("POST", f"{path}/{{id}}", change(name)))
+        if kind.removed:
+            kinds.append(("DELETE", f"{path}/{{id}}", delete(name, kind.removed, kind.id_field)))
+
     return [
         ("POST", "/v1/files", create("file", new_file)),
         ("GET", "/v1/files", listing("file")),
@@ -166,5 +210,11 @@ def routes(shelf: Shelf) -> list[tuple[str, str, Callable[[Facts, Good], Reply]]
         ("POST", "/v1/vector_stores", create("vector_store", new_vector_store)),
         ("GET", "/v1/vector_stores", listing("vector_store")),
         ("GET", "/v1/vector_stores/{id}", retrieve("vector_store")),
+        ("POST", "/v1/vector_stores/{id}", change("vector_store")),
         ("DELETE", "/v1/vector_stores/{id}", delete("vector_store", "vector_store.deleted")),
+        ("GET", "/v1/chat/completions", listing("chat_completion")),
+        ("GET", "/v1/chat/completions/{id}", retrieve("chat_completion")),
+        ("POST", "/v1/chat/completions/{id}", change("chat_completion")),
+        ("DELETE", "/v1/chat/completions/{id}", delete("chat_completion", "chat.completion.deleted")),
+        *kinds,
     ]
