@@ -10,8 +10,8 @@ holds the account to. What counts against it is
 So when OpenAI is asked the larger of the two figures counts, and what is spent afterwards comes on top instead of hiding
 below it. Requests on their way have money set aside, which counts in full.
 
-Law: a request is admitted only if spent + set aside + its need stay within every limit. `left` and `used` are kept
-ready, because a decision asks every account and changes none.
+Law: a request is admitted only if spent + set aside + its need stay within every limit. `left` and `used` are worked out
+when they are asked for and kept until something changes, because a decision asks every account and changes none.
 
 Pure. Knows no clock: windows are turned from outside (core.spend).
 """
@@ -150,17 +150,37 @@ class Purse:
 class Allowance:
     """All limits of one account or client. Mutable state: its purses, and what is set aside."""
 
-    __slots__ = ("_found", "left", "purses", "reserved", "used")
+    __slots__ = ("_found", "_left", "_used", "purses", "reserved")
 
     def __init__(self) -> None:
         self.purses: dict[Window, Purse] = {}
         """Those with a limit."""
         self.reserved = ZERO
-        self.left = ZERO
-        """What the tightest limit leaves; a request that may cost more does not fit."""
-        self.used = 0.0
-        """Share used of the tightest limit, 1 when it is reached; set aside counts as used."""
         self._found: tuple[Decimal, float, Shortage] | None = None
+        # None while nobody has asked since the last change.
+        self._left: Decimal | None = None
+        self._used: float | None = None
+
+    @property
+    def left(self) -> Decimal:
+        """What the tightest limit leaves; a request that may cost more does not fit."""
+        left = self._left
+        if left is None:
+            left = min((purse.limit - purse.spent for purse in self.purses.values()), default=self.reserved) - self.reserved
+            self._left = left
+        return left
+
+    @property
+    def used(self) -> float:
+        """Share used of the tightest limit, 1 when it is reached; set aside counts as used."""
+        used = self._used
+        if used is None:
+            used, reserved = 0.0, self.reserved
+            for purse in self.purses.values():
+                limit = purse.limit
+                used = max(used, float((purse.spent + reserved) / limit) if limit > ZERO else 1.0)
+            self._used = used
+        return used
 
     def shortage(self, need: Decimal, offset: float) -> Shortage | None:
         """Why a request that may cost so much is not admitted, or None when it is. `offset`: wall clock − monotonic.
@@ -187,23 +207,23 @@ class Allowance:
     def hold(self, usd: Decimal) -> None:
         """Set something aside; a negative amount lets it go."""
         self.reserved += usd
+        self._found = self._used = None
+        if self._left is not None:
+            self._left -= usd
+
+    def settle(self, held: Decimal, usd: Decimal, number: int, wall: float) -> None:
+        """What was set aside is let go; so much of it was spent by a request sent at that Unix time, which is number so
+        and so in the book.
+        """
+        self.reserved -= held
+        for purse in self.purses.values():
+            if purse.span.start <= wall < purse.span.end:
+                purse.add(usd, number)
         self.refresh()
 
     def refresh(self) -> None:
-        """Work out anew what is asked often, after any change."""
-        self._found = None
-        reserved = self.reserved
-        left: Decimal | None = None
-        used = 0.0
-        for purse in self.purses.values():
-            taken = purse.spent + reserved
-            limit = purse.limit
-            if left is None or limit - taken < left:
-                left = limit - taken
-            share = float(taken / limit) if limit > ZERO else 1.0
-            used = max(used, share)
-        self.left = ZERO if left is None else left
-        self.used = used
+        """Something has changed: what is asked often is worked out anew when it is asked."""
+        self._found = self._left = self._used = None
 
     def warnings(self, warn_at: float) -> Iterator[tuple[Window, float]]:
         """Limits of which so much is spent for the first time in their window."""

@@ -45,8 +45,7 @@ class Hold:
 
     usd: Decimal
     wall: float
-    allowances: tuple[Allowance, ...]
-    keys: tuple[Key, ...]
+    allowances: list[Allowance]
     is_open: bool = True
 
 
@@ -203,20 +202,24 @@ class Spending:
 
     def reserve(self, keys: Iterable[Key], usd: Decimal) -> Hold:
         """Set money aside for a request that goes out now."""
-        keys = tuple(keys)
-        found = tuple(a for key in keys if (a := self._table(key).get(key[1])) is not None)
-        hold = Hold(max(usd, ZERO), self._wall, found, keys)
+        found = []
+        for kind, name in keys:
+            allowance = (self.accounts if kind == "account" else self._clients).get(name)
+            if allowance is not None:
+                found.append(allowance)
         if usd > ZERO:
             for allowance in found:
                 allowance.hold(usd)
-        return hold
+        else:
+            usd = ZERO
+        return Hold(usd, self._wall, found)
 
     def settle(self, hold: Hold, usd: Decimal, number: int) -> bool:
         """It cost this, and is number so and so in the book. True the first time; later ones change nothing.
 
         It counts in the window in which it was sent, as in the ledger.
         """
-        return self._close(hold, max(usd, ZERO), number)
+        return self._close(hold, usd if usd > ZERO else ZERO, number)
 
     def release(self, hold: Hold) -> bool:
         """It cost nothing. True the first time."""
@@ -228,10 +231,9 @@ class Spending:
         hold.is_open = False
         for allowance in hold.allowances:
             if usd:
-                for purse in allowance.purses.values():
-                    if purse.span.start <= hold.wall < purse.span.end:
-                        purse.add(usd, number)
-            allowance.hold(-hold.usd)
+                allowance.settle(hold.usd, usd, number, hold.wall)
+            else:
+                allowance.hold(-hold.usd)
         return True
 
     # --- what the ledger says ---
