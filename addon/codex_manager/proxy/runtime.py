@@ -38,6 +38,7 @@ from codex_manager.proxy.forward import ForwardSettings
 from codex_manager.proxy.gate import CONTROL_PREFIX, METRICS_PATH, Gate
 from codex_manager.proxy.head import path_of
 from codex_manager.proxy.incoming import Admission, Incoming, Limits
+from codex_manager.proxy.lists import MergedLists, is_merged_list
 from codex_manager.proxy.local import Capacity, local_answer
 from codex_manager.proxy.local_keys import LocalKey
 from codex_manager.proxy.metrics_page import MetricsPage
@@ -90,6 +91,7 @@ class Runtime:
         self._gate: Gate | None = None
         self._engine: Engine | None = None
         self._models: ModelsUnion | None = None
+        self._lists: MergedLists | None = None
         self._upstream: Upstream | None = None
         self._accounting = Accounting(paths, config)
         self._metrics = MetricsPage(self._accounting)
@@ -191,6 +193,11 @@ class Runtime:
         )
         self._accounting.serve(self._engine)
         self._models = ModelsUnion(self._engine, clock.monotonic)
+        self._lists = MergedLists(
+            self._engine,
+            merges=lambda: self._config.routing.merge_lists,
+            tells=lambda: self._config.proxy.response_headers,
+        )
         self._gate = self._new_gate()
         self._started_at = time.monotonic()
         self._tell_state(accounts)
@@ -281,6 +288,8 @@ class Runtime:
             await self._accounting.prices.ready()
         if is_models_list(incoming.method, incoming.target):
             return await self._models.answer(request)
+        if self._lists is not None and is_merged_list(incoming.method, incoming.target):
+            return await self._lists.answer(request)
         return await self._engine.handle(request)
 
     def _status(self) -> dict[str, object]:
