@@ -163,7 +163,8 @@ class Report:
         unpriced = sum(line.unpriced for line in self.lines)
         if unpriced:
             warn(
-                f"{unpriced} requests were of models without a known price, and counted as the dearest of their family: "
+                f"{unpriced:,} {'request was of a model' if unpriced == 1 else 'requests were of models'}"
+                " without a known price, and counted as the dearest of its family: "
                 "see `codex-manager prices`"
             )
         for each in self.health.sessions:
