@@ -125,7 +125,7 @@ async def test_any_key_of_the_owner_s_project_may_serve():
 async def test_a_limited_owner_is_waited_for():
     async with stage("ab", max_inline_wait_s=5.0) as there:
         knows(there, "b", "file-1")
-        there.fake.script("sk-b", a.rate_limited(retry_after=0.6), a.ok())
+        there.fake.script("sk-b", a.rate_limited(retry_after=0.6), a.raw(200, {}, b"{}"))
         got = await there.ask(
             respond(input=[{"role": "user", "content": [{"type": "input_file", "file_id": "file-1"}]}])
         )

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from codex_manager.testing.openai import errors
+from codex_manager.testing.openai import errors, named
 from codex_manager.testing.openai.request import Facts
 from codex_manager.testing.openai.shelf import STAGES, Shelf, public
 from codex_manager.testing.openai.sse import event_stream
@@ -150,7 +150,8 @@ def background(made: MadeResponse, good: Good, shelf: Shelf, facts: Facts) -> Re
 def compaction(facts: Facts, good: Good, shelf: Shelf) -> Reply:
     """`POST /v1/responses/compact`: a conversation made short, which uses tokens like an answer."""
     number, text = shelf.next_number(), text_of(facts, good)
-    item = {"id": f"cmp_{facts.digest()}{number:08x}", "type": "compaction", "encrypted_content": text}
+    item = {"id": f"cmp_{facts.digest()}{number:08x}", "type": "compaction",
+            "encrypted_content": named.encrypted(facts, shelf, number)}  # fmt: skip
     usage = response_usage(facts, good, text)
     return json_reply({"id": f"resp_{facts.digest()}{number:08x}", "object": "response.compaction", "created_at": facts.created,
                        "output": [item], "usage": usage})  # fmt: skip
@@ -172,6 +173,14 @@ def searches(facts: Facts, number: int) -> list[dict[str, Any]]:
     ]
 
 
+def thoughts(facts: Facts, shelf: Shelf, number: int) -> list[dict[str, Any]]:
+    """Reasoning the client is to bring back, where it asks for it."""
+    if "reasoning.encrypted_content" not in (facts.json.get("include") or []):
+        return []
+    item = {"id": f"rs_{facts.digest()}{number:08x}", "type": "reasoning", "summary": []}
+    return [item | {"encrypted_content": named.encrypted(facts, shelf, number)}]
+
+
 def make_response(
     facts: Facts, good: Good, shelf: Shelf, *, known: frozenset[str] = frozenset()
 ) -> MadeResponse | Reply:
@@ -185,6 +194,8 @@ def make_response(
             code="previous_response_not_found",
             param="previous_response_id",
         )
+    if (refused := named.refusal(facts, shelf)) is not None:
+        return refused
     text = text_of(facts, good)
     number = shelf.next_number()
     item = {
@@ -205,7 +216,7 @@ def make_response(
         "instructions": body.get("instructions"),
         "max_output_tokens": body.get("max_output_tokens"),
         "model": body["model"],
-        "output": [*searches(facts, number), item],
+        "output": [*thoughts(facts, shelf, number), *searches(facts, number), item],
         "parallel_tool_calls": True,
         "previous_response_id": previous,
         "reasoning": {"effort": None, "summary": None},
@@ -222,6 +233,7 @@ def make_response(
     }
     if whole["store"]:
         shelf.put("response", whole["id"], facts.account, whole)
+        named.keep_items(facts, shelf, whole["output"])
     return MadeResponse(whole, item, text)
 
 

@@ -1,0 +1,76 @@
+"""What a request's JSON names of its account's things: whether they are there.
+
+Strict: a file, vector store, assistant, thread, conversation or container of another project does not exist, wherever in the
+body it is named. What is the user's own (metadata, schemas) is not looked at.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from codex_manager.testing.openai import errors
+from codex_manager.testing.openai.request import Facts
+from codex_manager.testing.openai.shelf import Shelf
+from codex_manager.testing.reply import Reply
+
+
+__all__ = ["lost", "unreadable"]
+
+FIELDS = {
+    "file_id": ("file", "container_file"), "vector_store_id": ("vector_store",), "assistant_id": ("assistant",), "thread_id": ("thread",),
+    "conversation": ("conversation",), "container": ("container",), "container_id": ("container",),
+}  # fmt: skip
+LISTS = {"file_ids": "file", "vector_store_ids": "vector_store"}
+OWN = frozenset({"metadata", "parameters", "schema", "arguments", "variables", "attributes"})
+PREFIXES = ("file-", "vs_", "asst_", "thread_", "conv_", "cntr_")
+WORDS = {
+    "file": "No such File object: {}",
+    "vector_store": "Vector store with id ['{}'] not found.",
+    "assistant": "No assistant found with id '{}'.",
+    "thread": "No thread found with id '{}'.",
+    "conversation": "Conversation with id '{}' not found.",
+    "container": "Container with id '{}' not found.",
+}
+
+
+def lost(facts: Facts, shelf: Shelf) -> Reply | None:
+    """The refusal of a request that names what is not there; None when all of it is."""
+    if facts.method != "POST" or not isinstance(facts.json, dict):
+        return None
+    for kinds, name, field in _named(facts.json):
+        if name.startswith(PREFIXES) and not any(shelf.find(kind, name, facts.account) for kind in kinds):
+            return errors.error_reply(404, WORDS[kinds[0]].format(name), param=field)
+    return None
+
+
+def unreadable(facts: Facts, shelf: Shelf) -> Reply | None:
+    """The refusal of reasoning that was encrypted for another organization; what nobody here has encrypted is let pass."""
+    items = facts.json.get("input")
+    for item in items if isinstance(items, list) else ():
+        sealed = item.get("encrypted_content") if isinstance(item, dict) else None
+        if isinstance(sealed, str) and shelf.holder("encrypted", sealed) not in {None, facts.account.organization}:
+            message = (
+                f"The encrypted content {sealed[:8]}... could not be verified. Reason: Encrypted content organization_id did not "
+                "match the target organization."
+            )
+            return errors.error_reply(400, message, code="invalid_encrypted_content")
+    return None
+
+
+def _named(value: Any, depth: int = 0) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    if depth > 16:
+        return
+    if isinstance(value, list):
+        for one in value:
+            yield from _named(one, depth + 1)
+    elif isinstance(value, dict):
+        for field, below in value.items():
+            if field in OWN:
+                continue
+            if field in FIELDS and isinstance(below, str):
+                yield FIELDS[field], below, field
+            elif field == "conversation" and isinstance(below, dict) and isinstance(below.get("id"), str):
+                yield FIELDS[field], below["id"], field
+            elif field in LISTS and isinstance(below, list):
+                yield from ((((LISTS[field]),), one, field) for one in below if isinstance(one, str))
+            else:
+                yield from _named(below, depth + 1)
