@@ -4,7 +4,7 @@ import re
 
 from collections.abc import Callable
 
-from codex_manager.testing.openai import administration, errors, generation, media, secrets, storage
+from codex_manager.testing.openai import administration, errors, generation, inside, media, secrets, storage
 from codex_manager.testing.openai.request import Facts
 from codex_manager.testing.openai.shelf import Shelf
 from codex_manager.testing.reply import Reply
@@ -50,10 +50,11 @@ class Api:
             ("POST", "/v1/realtime/sessions", lambda f, g: secrets.session(f, g, shelf)),
             ("GET", "/v1/models", storage.models),
             ("GET", "/v1/models/{id}", storage.model),
+            *inside.routes(shelf),
             *storage.routes(shelf),
             *administration.routes(self.books),
         ):
-            pattern = re.compile(re.sub(r"\{id\}", r"(?P<id>[^/]+)", path))
+            pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path))
             self._table.append((method, pattern, endpoint))
         self._exact = {(method, p.pattern): e for method, p, e in self._table if "(" not in p.pattern}
 

@@ -1,10 +1,12 @@
-"""What a request's JSON names of its account's things: whether they are there.
+"""What a request's JSON names of its account's things: whether they are there, and whether its reasoning can be read.
 
-Strict: a file, vector store, assistant, thread, conversation or container of another project does not exist, wherever in the
-body it is named. What is the user's own (metadata, schemas) is not looked at.
+Strict: a file, vector store, assistant, thread, conversation, container or item of another project does not exist, wherever in
+the body it is named. What is the user's own (metadata, schemas) is not looked at.
 """
 
-from collections.abc import Iterator
+import hashlib
+
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from codex_manager.testing.openai import errors
@@ -13,7 +15,9 @@ from codex_manager.testing.openai.shelf import Shelf
 from codex_manager.testing.reply import Reply
 
 
-__all__ = ["lost", "unreadable"]
+__all__ = ["encrypted", "keep_items", "lost", "refusal"]
+
+type Thing = dict[str, Any]
 
 FIELDS = {
     "file_id": ("file", "container_file"), "vector_store_id": ("vector_store",), "assistant_id": ("assistant",), "thread_id": ("thread",),
@@ -29,20 +33,41 @@ WORDS = {
     "thread": "No thread found with id '{}'.",
     "conversation": "Conversation with id '{}' not found.",
     "container": "Container with id '{}' not found.",
+    "item": "Item with id '{}' not found.",
 }
+
+
+def refusal(facts: Facts, shelf: Shelf) -> Reply | None:
+    """Why a model is not run on this request; None when nothing is wrong with what it names."""
+    return lost(facts, shelf) or _unreadable(facts, shelf)
+
+
+def encrypted(facts: Facts, shelf: Shelf, number: int) -> str:
+    """Reasoning that only keys of the account's organization can bring back."""
+    sealed = "gAAAAA" + hashlib.sha256(f"{facts.digest()} {number}".encode()).hexdigest()
+    shelf.put("encrypted", sealed, facts.account, facts.account.organization)
+    return sealed
+
+
+def keep_items(facts: Facts, shelf: Shelf, items: Iterable[Thing]) -> None:
+    """Let items of a stored response be found by their ids."""
+    for item in items:
+        shelf.put("item", item["id"], facts.account, item)
 
 
 def lost(facts: Facts, shelf: Shelf) -> Reply | None:
     """The refusal of a request that names what is not there; None when all of it is."""
-    if facts.method != "POST" or not isinstance(facts.json, dict):
+    if not isinstance(facts.json, dict):
         return None
     for kinds, name, field in _named(facts.json):
-        if name.startswith(PREFIXES) and not any(shelf.find(kind, name, facts.account) for kind in kinds):
+        if (name.startswith(PREFIXES) or kinds == ("item",)) and not any(
+            shelf.find(kind, name, facts.account) for kind in kinds
+        ):
             return errors.error_reply(404, WORDS[kinds[0]].format(name), param=field)
     return None
 
 
-def unreadable(facts: Facts, shelf: Shelf) -> Reply | None:
+def _unreadable(facts: Facts, shelf: Shelf) -> Reply | None:
     """The refusal of reasoning that was encrypted for another organization; what nobody here has encrypted is let pass."""
     items = facts.json.get("input")
     for item in items if isinstance(items, list) else ():
@@ -63,6 +88,8 @@ def _named(value: Any, depth: int = 0) -> Iterator[tuple[tuple[str, ...], str, s
         for one in value:
             yield from _named(one, depth + 1)
     elif isinstance(value, dict):
+        if value.get("type") == "item_reference" and isinstance(value.get("id"), str):
+            yield ("item",), value["id"], "input"
         for field, below in value.items():
             if field in OWN:
                 continue
@@ -71,6 +98,6 @@ def _named(value: Any, depth: int = 0) -> Iterator[tuple[tuple[str, ...], str, s
             elif field == "conversation" and isinstance(below, dict) and isinstance(below.get("id"), str):
                 yield FIELDS[field], below["id"], field
             elif field in LISTS and isinstance(below, list):
-                yield from ((((LISTS[field]),), one, field) for one in below if isinstance(one, str))
+                yield from (((LISTS[field],), one, field) for one in below if isinstance(one, str))
             else:
                 yield from _named(below, depth + 1)

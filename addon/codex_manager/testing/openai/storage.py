@@ -10,6 +10,7 @@ from typing import Any
 from codex_manager.testing.openai import batches, errors, generation
 from codex_manager.testing.openai.listing import Listed, page
 from codex_manager.testing.openai.multipart import fields
+from codex_manager.testing.openai.named import lost
 from codex_manager.testing.openai.request import Facts
 from codex_manager.testing.openai.shelf import STAGES, Shelf, public
 from codex_manager.testing.openai.things import KINDS, maker
@@ -79,7 +80,7 @@ def routes(shelf: Shelf) -> list[tuple[str, str, Callable[[Facts, Good], Reply]]
 
     def create(kind: str, make: Callable[[Facts, Good], dict[str, Any] | Reply]) -> Callable[[Facts, Good], Reply]:
         def endpoint(facts: Facts, good: Good) -> Reply:
-            thing = make(facts, good)
+            thing = lost(facts, shelf) or make(facts, good)
             if isinstance(thing, Reply):
                 return thing
             shelf.put(kind, thing["id"], facts.account, thing)

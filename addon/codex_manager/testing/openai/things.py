@@ -57,7 +57,7 @@ KINDS: dict[str, Kind] = {
     ),
     "assistant": Kind(
         path="assistants", prefix="asst_", object="assistant", called="assistant", needs=("model",),
-        takes=("name", "description", "instructions", "tools", "metadata"), changed=True, removed="assistant.deleted",
+        takes=("name", "description", "instructions", "tools", "tool_resources", "metadata"), changed=True, removed="assistant.deleted",
         listed=Listed(before=True),
     ),
     "thread": Kind(
