@@ -237,7 +237,7 @@ def test_what_a_killed_proxy_left_is_told(isolated_home):
     assert "a proxy was killed at" in said
     assert "1 requests on their way were booked as estimates, $0.25" in said
     assert "7 requests since" in said
-    assert "1 requests were of models without a known price" in said
+    assert "1 request was of a model without a known price" in said
     assert run("usage", "--json").json["ledger"]["interrupted"] == 1
 
 
