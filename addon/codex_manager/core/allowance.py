@@ -166,7 +166,10 @@ class Allowance:
         """What the tightest limit leaves; a request that may cost more does not fit."""
         left = self._left
         if left is None:
-            left = min((purse.limit - purse.spent for purse in self.purses.values()), default=self.reserved) - self.reserved
+            left = (
+                min((purse.limit - purse.spent for purse in self.purses.values()), default=self.reserved)
+                - self.reserved
+            )
             self._left = left
         return left
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from codex_manager.core import tokens
 from codex_manager.core.body import BodyFacts
-from codex_manager.core.endpoint import Endpoint, name_of
+from codex_manager.core.endpoint import Endpoint, describe, name_of
 from codex_manager.core.metering import NO_UNITS, Units, estimated, meter_for, request_units
 from codex_manager.core.stream_usage import inject
 from codex_manager.core.usage import Usage
@@ -61,32 +61,41 @@ class Asked:
         return estimated(self.tokens, output, units=self.units, model=self.model or "")
 
 
-def asked_of(method: str, endpoint: Endpoint, said: BodyFacts, body: bytes, headers: Mapping[str, str]) -> Asked:
-    """`headers` have lower-case names; `body` is empty when it is not at hand."""
-    name, content_type = name_of(endpoint.path), headers.get("content-type")
-    costs = _costs(endpoint)
+def asked_of(
+    method: str,
+    endpoint: Endpoint,
+    said: BodyFacts,
+    body: bytes,
+    headers: Mapping[str, str],
+    *,
+    estimate: int | None = None,
+) -> Asked:
+    """`headers` have lower-case names; `body` is empty when it is not at hand; `estimate`: its tokens, when they are known."""
+    name, costs, talks = _what_is(method, endpoint.path)
     if not costs:
         is_free = endpoint.replay == "read" or method == "DELETE" or costs is False
         return Asked(path=endpoint, endpoint=name, model=said.model, is_free=is_free)
-    units = NO_UNITS if "content-encoding" in headers else request_units(endpoint, content_type, body)
+    content_type = headers.get("content-type")
     return Asked(
         path=endpoint,
         endpoint=name,
         model=said.model,
-        tokens=tokens.estimate(body, content_type=content_type),
-        units=units,
+        tokens=tokens.estimate(body, content_type=content_type) if estimate is None else estimate,
+        units=NO_UNITS if "content-encoding" in headers else request_units(endpoint, content_type, body),
         is_billed=True,
-        talks=name in TALKS,
+        talks=talks,
         most=said.max_output_tokens,
         goes_on=said.background,
     )
 
 
 @lru_cache(maxsize=256)
-def _costs(endpoint: Endpoint) -> bool | None:
-    """Whether answers cost something; False where they tell what something made earlier did, None where nobody knows."""
-    meter = meter_for(endpoint, None)
-    return None if meter is None else not meter.settles
+def _what_is(method: str, path: str) -> tuple[str, bool | None, bool]:
+    """Its name; whether its answers cost something: False where they tell what something made earlier did, None where
+    nobody knows; and whether they are text.
+    """
+    name, meter = name_of(path), meter_for(describe(method, path), None)
+    return name, None if meter is None else not meter.settles, name in TALKS
 
 
 def asking_for_usage(

@@ -82,9 +82,7 @@ def question(engine: "Engine", request: Request, facts: Facts | None, tab: Tab |
         once = OnceBody(request.body)
         request = replace(request, body=once)
     said = body_facts(content_type, body, headers.get("content-encoding"))
-    estimate = 0
-    if said.model is not None:
-        estimate = tokens.estimate(body, content_type=content_type, max_output_tokens=said.max_output_tokens)
+    goes_in = None if said.model is None else tokens.estimate(body, content_type=content_type)
     session = told_key(request.client, said.model, headers, said.prompt_cache_key)
     if session is None and engine.policy.strategy == "sticky":
         session = session_key(request.client, said.model, headers, body)
@@ -92,14 +90,14 @@ def question(engine: "Engine", request: Request, facts: Facts | None, tab: Tab |
     if tab is None:
         tab = NO_TAB
         if engine.metering.is_on:
-            asked = asked_of(request.method, endpoint, said, body, headers)
+            asked = asked_of(request.method, endpoint, said, body, headers, estimate=goes_in)
             tab = engine.metering.open(request, asked, session=session)
             asking = asking_for_usage(request, endpoint, said, headers, engine.settings.stream_usage)
     if facts is None:
         facts = Facts(
             model=said.model,
             access=said.model or _access(endpoint),
-            tokens=estimate,
+            tokens=0 if goes_in is None else goes_in + (said.max_output_tokens or 0),
             need=tab.need,
             free=tab.asked.is_free,
             session=session,

@@ -5,6 +5,7 @@ nothing.
 """
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from codex_manager.core.endpoint import Endpoint
@@ -60,16 +61,10 @@ def meter_for(
 
     `content_type` is the answer's; `units` are `request_units` of the request and `model` is the one it asks for.
     """
-    path = endpoint.path
-    resource = path[4:].rstrip("/") if path.startswith("/v1/") else ""
-    is_read = endpoint.replay == "read"
-    kind = None if is_read else _MADE.get(resource)
-    settles = False
+    kind, settles = _kind_of(endpoint.path, is_read=endpoint.replay == "read")
     if kind is None:
-        kind, settles = _by_id(resource, is_read=is_read)
-        if kind is None:
-            return None
-    media = (content_type or "").partition(";")[0].strip().lower()
+        return None
+    media = _media(content_type) if content_type else ""
     if media == "text/event-stream":
         return StreamMeter(kind, units=units, model=model, settles=settles)
     if kind is kinds.SPEECH and media != "application/json":
@@ -77,6 +72,19 @@ def meter_for(
     if kind is kinds.TRANSCRIPTS and media.startswith("text/"):
         return TextMeter(units=units, model=model)
     return JsonMeter(kind, units=units, model=model, settles=settles)
+
+
+@lru_cache(maxsize=256)
+def _kind_of(path: str, *, is_read: bool) -> tuple[Kind | None, bool]:
+    """The kind, and whether it is something made earlier."""
+    resource = path[4:].rstrip("/") if path.startswith("/v1/") else ""
+    kind = None if is_read else _MADE.get(resource)
+    return (kind, False) if kind is not None else _by_id(resource, is_read=is_read)
+
+
+@lru_cache(maxsize=64)
+def _media(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
 
 
 def _by_id(resource: str, *, is_read: bool) -> tuple[Kind | None, bool]:

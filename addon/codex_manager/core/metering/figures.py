@@ -45,14 +45,25 @@ def read_usage(
     if not whole_input and not whole_output:
         # Graders and old servers give the sum alone; input is what every endpoint has.
         whole_input = tokens(said.get("total_tokens"))
-    of_input = _details(said, "input_tokens_details", "input_token_details", "prompt_tokens_details")
-    of_output = _details(said, "output_tokens_details", "output_token_details", "completion_tokens_details")
-    of_cached = _details(of_input, "cached_tokens_details")
-
-    input_audio = min(tokens(of_input.get("audio_tokens")) if of_input or not hears else whole_input, whole_input)
-    input_image = min(tokens(of_input.get("image_tokens")), whole_input - input_audio)
+    of_input = _details(said, "input_tokens_details", "prompt_tokens_details", "input_token_details")
+    of_output = _details(said, "output_tokens_details", "completion_tokens_details", "output_token_details")
     # `cached_tokens` stands beside the others in the figures of evals.
     cached = min(tokens(of_input.get("cached_tokens", said.get("cached_tokens"))), whole_input)
+    if not (hears or speaks or draws or _is_mixed(of_input) or _is_mixed(of_output)):
+        # The way of nearly all answers: text.
+        return Usage(
+            input=whole_input,
+            cached=cached,
+            cache_write=min(tokens(of_input.get("cache_write_tokens")), whole_input - cached),
+            output=whole_output,
+            reasoning=min(tokens(of_output.get("reasoning_tokens")), whole_output),
+            tier=tier,
+            model=model,
+        )
+
+    of_cached = _details(of_input, "cached_tokens_details")
+    input_audio = min(tokens(of_input.get("audio_tokens")) if of_input or not hears else whole_input, whole_input)
+    input_image = min(tokens(of_input.get("image_tokens")), whole_input - input_audio)
     cached_audio = min(tokens(of_cached.get("audio_tokens")), cached, input_audio)
     cached_image = min(tokens(of_cached.get("image_tokens")), cached - cached_audio, input_image)
     output_audio = min(tokens(of_output.get("audio_tokens")) if of_output or not speaks else whole_output, whole_output)
@@ -105,6 +116,11 @@ _SAYS = frozenset({"input_tokens", "prompt_tokens", "output_tokens", "completion
 
 def _says_tokens(said: dict[str, Any]) -> bool:
     return not _SAYS.isdisjoint(said)
+
+
+def _is_mixed(details: dict[str, Any]) -> bool:
+    """Whether tokens are of anything but text."""
+    return bool(details.get("audio_tokens") or details.get("image_tokens"))
 
 
 def _details(said: dict[str, Any], *names: str) -> dict[str, Any]:

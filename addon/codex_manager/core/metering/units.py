@@ -42,6 +42,7 @@ NO_UNITS: Final = Units()
 FREE: Final = Units(is_free=True)
 
 _SPEECH, _IMAGES, _SOUND, _VIDEOS = "audio/speech", "images/", "audio/tr", "videos"
+_COUNTED: Final = ("/v1/moderations", *(f"/v1/{family}" for family in (_SPEECH, _IMAGES, _SOUND, _VIDEOS)))
 CHARACTERS_PER_S: Final = 15.0
 """Of speech: 150 words a minute of six characters, space included."""
 MOST_IMAGES: Final = 100
@@ -57,10 +58,13 @@ _IMAGE_TOKENS: Final[Mapping[str, tuple[int, int]]] = {
 
 def request_units(endpoint: Endpoint, content_type: str | None, body: bytes | None) -> Units:
     """The units of a decoded request body; None for a body that is not at hand."""
-    resource = endpoint.path[4:] if endpoint.path.startswith("/v1/") else ""
+    path = endpoint.path
+    if not path.startswith(_COUNTED):
+        return NO_UNITS
+    resource = path[4:]
     if resource == "moderations":
         return FREE
-    if not body or endpoint.replay == "read" or not resource.startswith((_SPEECH, _IMAGES, _SOUND, _VIDEOS)):
+    if not body or endpoint.replay == "read" or resource.startswith("moderations"):
         return NO_UNITS
     fields, audio = _fields(content_type or "", body)
     if resource.startswith(_SPEECH):
