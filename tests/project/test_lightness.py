@@ -96,3 +96,20 @@ def test_help_starts_within_the_wink_of_an_eye(capsys):
     with capsys.disabled():
         print(f"\ncodex-manager --help: median {statistics.median(taken):.0f} ms of {len(taken)} (aim: 150 ms)")
     assert all(milliseconds > 0 for milliseconds in taken)
+
+
+def test_the_proxy_leaves_out_mitmproxys_own_addons_and_finds_those_it_names():
+    code = (
+        "import json, sys\n"
+        "from codex_manager.proxy.lean_addons import leave_out_mitmproxys_own\n"
+        "leave_out_mitmproxys_own()\n"
+        "import mitmproxy.master\n"
+        "from mitmproxy.addons.proxyserver import Proxyserver\n"
+        "from mitmproxy.addons import termlog\n"
+        "assert mitmproxy.master.termlog is termlog\n"
+        "print(json.dumps(sorted({name.split('.')[0] for name in sys.modules})))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    loaded_now = set(json.loads(result.stdout))
+    assert "mitmproxy" in loaded_now
+    assert loaded_now & {"flask", "ldap3", "werkzeug"} == set()

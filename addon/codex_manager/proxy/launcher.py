@@ -108,6 +108,7 @@ async def _serve(runtime: Runtime, args: argparse.Namespace) -> int:
             await runtime.start(bound)
             gc.collect()
             gc.freeze()  # what was imported stays: the collector need not walk 200,000 objects in front of a request
+            gc.enable()
             async with interception.kept():
                 if handed is not None:
                     await listener.listen_on(handed)  # last, because clients may be waiting on it already
