@@ -24,7 +24,7 @@ from tests.ledger.samples import WORK, Clock, record, reservation, select, sound
 from tests.support import wait_for
 
 from codex_manager.ledger import Ledger, Reader
-from codex_manager.ledger.database import lock_of
+from codex_manager.ledger.database import Database, lock_of
 from codex_manager.ledger.lock import take
 
 
@@ -315,6 +315,48 @@ def test_a_disk_that_is_full_from_the_start(small_disk, impatient):
         assert wait_for(lambda: ledger.health().ok, 20)
         assert written(ledger)
     assert sound(path)
+
+
+@pytest.mark.parametrize("how", ["ended", "killed"])
+def test_a_limit_does_not_begin_anew_because_the_disk_is_full_at_the_start(small_disk, how, caplog):
+    """Not even the index of a WAL can be made then; what was spent is read all the same, and commands show it."""
+    path = small_disk / "ledger.db"
+    if how == "ended":
+        with Ledger.open(path, clock=Clock()) as ledger:
+            ledger.record(record(1, "3"))
+    else:
+        program = (
+            "import os, sys; from pathlib import Path; from tests.ledger.samples import Clock, record, written\n"
+            "from codex_manager.ledger import Ledger\n"
+            "ledger = Ledger.open(Path(sys.argv[1]), clock=Clock()); ledger.record(record(1, '3'))\n"
+            "os._exit(9 if written(ledger) else 1)\n"
+        )
+        assert subprocess.run([sys.executable, "-c", program, path], timeout=30, check=False).returncode == 9
+        assert path.with_name("ledger.db-wal").stat().st_size
+        path.with_name("ledger.db-shm").unlink()
+    with contextlib.suppress(OSError), (small_disk / "filler").open("wb", buffering=0) as filler:
+        while True:
+            filler.write(b"x" * 4096)
+    with caplog.at_level(logging.WARNING), Ledger.open(path, clock=Clock()) as ledger:
+        assert spent(ledger) == 3
+        assert "is full" in ledger.health().problem
+        with Reader.open(path) as reader:
+            assert reader.usage()[0].usd == 3
+        ledger.record(record(2, "1"))
+        assert counted(ledger, 4)
+        (small_disk / "filler").unlink()
+    assert select(path, "SELECT sum(nano) FROM request") == [(4_000_000_000,)]
+    assert sound(path)
+
+
+def test_a_limit_does_not_begin_anew_because_somebody_keeps_the_lock(path, monkeypatch):
+    with Ledger.open(path, clock=Clock()) as ledger:
+        ledger.record(record(1, "3"))
+    monkeypatch.setattr("codex_manager.ledger.ledger.OPEN_PATIENCE_S", 20.0)
+    monkeypatch.setattr("codex_manager.ledger.writer.Database", lambda path: Database(path, patience_s=0.05))
+    with locked(path), Ledger.open(path, clock=Clock()) as ledger:
+        assert not ledger.health().ok
+        assert spent(ledger) == 3
 
 
 # Damage --------------------------------------------------------------------------------------------------------------

@@ -155,21 +155,17 @@ def connect_reading(path: Path) -> sqlite3.Connection:
             raise LedgerMissingError(
                 f"there is no ledger at {path} yet", hint="it is made by the first proxy that runs"
             )
-        connection = _connect(path, "ro")
         try:
-            connection.execute("PRAGMA query_only = ON")
-            _check(path, connection)
+            return _reading(path, "ro")
         except sqlite3.OperationalError as error:
-            connection.close()
-            # where the folder is read-only, the WAL's index cannot be made; without a WAL none is needed
-            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CANTOPEN or path.with_name(f"{path.name}-wal").exists():
+            if error.sqlite_errorcode & 0xFF not in {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_IOERR}:
                 raise
-            connection = _connect(path, "ro&immutable=1")
-            _check(path, connection)
-        except BaseException:
-            connection.close()
+            # where the folder is read-only or the disk is full, the WAL's index cannot be made; without a WAL none is needed
+            if not _has_content(path.with_name(f"{path.name}-wal")):
+                return _reading(path, "ro&immutable=1")
+            with contextlib.suppress(sqlite3.OperationalError):  # somebody has it open, or it may not be written
+                return _reading(path, "rw", alone=True)
             raise
-        return connection
 
 
 def connect_unchecked(path: Path) -> sqlite3.Connection:
@@ -213,6 +209,25 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     connection.execute("PRAGMA trusted_schema = OFF")
     connection.execute("PRAGMA temp_store = MEMORY")
     return connection
+
+
+def _reading(path: Path, mode: str, *, alone: bool = False) -> sqlite3.Connection:
+    """A checked connection that changes nothing. `alone` keeps everybody else out, and the WAL's index in memory."""
+    connection = _connect(path, mode)
+    try:
+        if alone:
+            connection.setconfig(sqlite3.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, True)
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE")
+        connection.execute("PRAGMA query_only = ON")
+        _check(path, connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _has_content(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
 
 
 def _make(path: Path) -> None:

@@ -6,11 +6,13 @@ says what to do. The writer thread turns them into a warning and goes on; comman
 
 import errno
 import os
+import shutil
 import sqlite3
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from codex_manager.core.errors import CodexManagerError
 
@@ -19,6 +21,8 @@ __all__ = [
     "LedgerBusyError", "LedgerDamagedError", "LedgerError", "LedgerForeignError", "LedgerFullError", "LedgerMissingError",
     "LedgerTooNewError", "LedgerUnreadableError", "LedgerUnwritableError", "mapped_errors",
 ]  # fmt: skip
+
+WAL_INDEX: Final = 32 << 10  # bytes, at least
 
 
 class LedgerError(CodexManagerError):
@@ -82,7 +86,7 @@ def _of_sqlite(path: Path, error: sqlite3.Error) -> LedgerError:
         return LedgerBusyError(
             f"the ledger {path} is kept locked by another process", hint="see which process hangs, and end it"
         )
-    if code == sqlite3.SQLITE_FULL:
+    if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _has_no_room(path)):
         return _full(path)
     if code in {sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH}:
         return _denied(path)
@@ -102,6 +106,14 @@ def _of_system(path: Path, error: OSError) -> LedgerError:
         return _denied(path)
     words = (error.strerror or "unknown error").lower()
     return LedgerUnreadableError(f"the ledger {path} cannot be reached: {words}", hint="check its folder")
+
+
+def _has_no_room(path: Path) -> bool:
+    """Not even for the index of a WAL: SQLite calls that an I/O error."""
+    try:
+        return shutil.disk_usage(path.parent).free < WAL_INDEX
+    except OSError:
+        return False
 
 
 def _full(path: Path) -> LedgerError:

@@ -19,7 +19,7 @@ from codex_manager.core.record import Record, Reservation
 from codex_manager.core.snapshot import Snapshot
 from codex_manager.ledger.batch import Batch
 from codex_manager.ledger.calendar import Calendar, Windows
-from codex_manager.ledger.database import Database, identity, move_aside
+from codex_manager.ledger.database import Database, connect_reading, identity, move_aside
 from codex_manager.ledger.errors import LedgerDamagedError, LedgerError, mapped_errors
 from codex_manager.ledger.health import Health, Opening
 from codex_manager.ledger.inbox import Inbox
@@ -336,7 +336,22 @@ class Writer:
                 problem, f" ({hint})" if hint else "",
             )  # fmt: skip
         self._problem = problem
+        if not self._known:
+            self._peek()
         self._publish()
+
+    def _peek(self) -> None:
+        """What cannot be written can often be read: limits do not begin anew because a disk is full when a proxy starts."""
+        windows = self._calendar.at(self._clock())
+        with (
+            contextlib.suppress(LedgerError),
+            contextlib.closing(connect_reading(self.path)) as connection,
+            mapped_errors(self.path),
+        ):
+            self._nanos = read(connection, windows)
+            self._windows, self._known = windows, True
+            if not self.ready.is_set():
+                self.opening = Opening(domains=domains_in(connection), snapshots=snapshots_in(connection))
 
     def _end(self) -> None:
         """The session's clean end; what is still reserved has no record to come, so it is booked as it is."""
