@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Final, Protocol
 
 from codex_manager.core.usage import Usage
+from codex_manager.core.value import value
 
 
 __all__ = ["NANO", "ZERO", "Cost", "PriceOverride", "Pricing"]
@@ -17,7 +18,7 @@ NANO: Final = Decimal("0.000000001")
 ZERO: Final = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True)
+@value(frozen=True, slots=True)
 class Cost:
     """US dollars for one answer."""
 

@@ -83,7 +83,7 @@ class Record:
     """More for `explain`, as JSON allows."""
 
 
-@value(frozen=True, slots=True, kw_only=True)
+@value(frozen=True, slots=True)
 class Reservation:
     """Money set aside for a request that is on its way. What a crash leaves of them is booked as spent, estimated."""
 

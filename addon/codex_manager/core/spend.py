@@ -219,7 +219,7 @@ class Spending:
 
         It counts in the window in which it was sent, as in the ledger.
         """
-        return self._close(hold, usd if usd > ZERO else ZERO, number)
+        return self._close(hold, max(usd, ZERO), number)
 
     def release(self, hold: Hold) -> bool:
         """It cost nothing. True the first time."""

@@ -145,7 +145,18 @@ class Metering:
 
     def saved(self, model: str | None, usage: Usage, paid: Decimal) -> Decimal:
         """US dollars the prompt cache spared: what the same would have cost with nothing read from it, less what was paid."""
-        fresh = replace(usage, cached=0, cached_audio=0, cached_image=0)
+        if usage.input_audio or usage.input_image or usage.calls:
+            fresh = replace(usage, cached=0, cached_audio=0, cached_image=0)
+        else:  # `replace` takes ten times as long
+            fresh = Usage(
+                input=usage.input,
+                cache_write=usage.cache_write,
+                output=usage.output,
+                output_audio=usage.output_audio,
+                output_image=usage.output_image,
+                tier=usage.tier,
+                model=usage.model,
+            )
         return self.cost(model, fresh).usd - paid
 
 

@@ -20,7 +20,7 @@ back, and the log says where.
 import logging
 import secrets
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -69,15 +69,21 @@ NOTHING = Used()
 class Tab:
     """See the module's docstring. Mutable state: the attempts so far, what is held for the one that runs, and how it ended."""
 
+    __slots__ = (
+        "_attempts", "_hold", "_is_carried", "_is_owed", "_is_sent", "_is_trying", "_metering", "_request", "_reservation",
+        "_session", "_status", "_told", "_tries", "_try_began", "_trying", "account", "answered_by", "asked", "began", "cost",
+        "detail", "id", "is_closed", "need", "time",
+    )  # fmt: skip
+
     def __init__(self, metering: "Metering", request: Request, asked: Asked, session: str | None, number: int) -> None:
-        self._metering = metering
+        self._metering, clock = metering, metering.clock
         self._request = request
         self.asked = asked
         self._session = session
         name = request.id or secrets.token_hex(16)
         self.id = f"{name}.{number}" if number else name
-        self.time = metering.clock.time()
-        self.began = metering.clock.monotonic()
+        self.time = clock.time()
+        self.began = clock.monotonic()
         self.need = metering.need(asked)
         """US dollars this may cost."""
         self.cost = ZERO
@@ -131,22 +137,23 @@ class Tab:
             self._release()
         self.account, self._trying = account, choice
         self._tries += 1
-        self._try_began = metering.clock.monotonic()
+        self._try_began = began = metering.clock.monotonic()
         self._is_trying, self._is_sent = True, False
         if self.need <= ZERO or self._hold is not None:
             return
-        self._hold = metering.spending.reserve(self._keys(), self.need)
+        client = self._request.client
+        self._hold = metering.spending.reserve((("account", account.id), ("client", client)), self.need)
         self._reservation = self.id if self._tries == 1 else f"{self.id}-{self._tries}"
         metering.book.reserved(
             Reservation(
-                id=self._reservation,
-                time=metering.clock.time(),
-                account_id=account.id,
-                account=account.label,
-                client=self._request.client,
-                endpoint=self.asked.endpoint,
-                model=self.asked.model,
-                usd=self.need,
+                self._reservation,
+                self.time + (began - self.began),
+                account.id,
+                account.label,
+                client,
+                self.asked.endpoint,
+                self.asked.model,
+                self.need,
             )
         )
 
@@ -200,7 +207,7 @@ class Tab:
             return
         if refusal is not None:
             self.detail["out"] = [list(reason) for reason in self.against(refusal.reasons)]
-        self._guarded(lambda: self._close(answer.status, answer.failure, answer.account_id, answer.account_label))
+        self._close(answer.status, answer.failure, answer.account_id, answer.account_label)
 
     def abandon(self, failure: str = GONE) -> None:
         """There will be no answer: the client left, or we broke."""
@@ -210,7 +217,7 @@ class Tab:
             if self._is_sent and self.asked.is_billed:
                 self._is_owed = True
             self._tried(0, failure, "")
-        self._guarded(lambda: self._close(0, failure, None, None))
+        self._close(0, failure, None, None)
 
     def finish(
         self,
@@ -226,60 +233,61 @@ class Tab:
             return
         if self._is_trying:
             self._tried(status or 200, failure, "")
-        self._status = self._status if status is None else status
-        self._guarded(lambda: self._finish(failure, used, first_byte, streamed))
+        if status is not None:
+            self._status = status
+        self.is_closed = True
+        try:
+            self._finish(failure, used, first_byte, streamed)
+        except Exception as error:  # noqa: BLE001 - counting never fails a request
+            _not_booked(error)
+        finally:
+            if self._hold is not None:
+                self._release()
 
     # --- inside ---
-
-    def _keys(self) -> tuple[tuple[str, str], ...]:
-        assert self.account is not None
-        return ("account", self.account.id), ("client", self._request.client)
 
     def _tried(self, status: int, failure: str, code: str) -> None:
         if not self._is_trying or self.account is None:
             return
         self._is_trying = False
         choice, self._trying = self._trying, None
-        now = self._metering.clock.monotonic()
+        began = self._try_began
         self._attempts.append(
             Attempt(
-                account_id=self.account.id,
-                label=self.account.label,
-                began_s=self._try_began - self.began,
-                took_s=now - self._try_began,
-                status=status,
-                failure=failure,
-                code=code,
-                by=choice.by if choice is not None else "",
-                out=self.against(choice.reasons) if choice is not None else (),
+                self.account.id,
+                self.account.label,
+                began - self.began,
+                self._metering.clock.monotonic() - began,
+                status,
+                failure,
+                code,
+                choice.by if choice is not None else "",
+                self.against(choice.reasons) if choice is not None and choice.reasons else (),
             )
         )
 
-    def _guarded(self, work: Callable[[], None]) -> None:
-        self.is_closed = True
-        try:
-            work()
-        except Exception as error:  # noqa: BLE001 - counting never fails a request
-            log.error("a request could not be booked: %s", type_and_place(error))  # noqa: TRY400 - a message may quote a body
-        finally:
-            self._release()
-
     def _close(self, status: int, failure: str, account_id: str | None, label: str | None) -> None:
         """Without an answer to read: nothing is owed but what nobody knows."""
-        record = self._record(status, failure)
-        record.account_id, record.account = account_id, label
-        if self._is_owed and self.account is not None:
-            self._bill(record, self.asked.goes_in)
-            record.account_id, record.account = self.account.id, self.account.label
-        self._book(record)
+        self.is_closed = True
+        try:
+            record = self._record(status, failure)
+            if self._is_owed and self.account is not None:
+                self._bill(record, self.asked.goes_in)
+            else:
+                record.account_id, record.account = account_id, label
+            self._book(record)
+        except Exception as error:  # noqa: BLE001 - counting never fails a request
+            _not_booked(error)
+        finally:
+            if self._hold is not None:
+                self._release()
 
     def _finish(self, failure: str, used: Used, first_byte: float | None, streamed: bool) -> None:
         metering, usage = self._metering, used.usage
         record = self._record(self._status, failure)
-        if self.account is not None:
-            record.account_id, record.account = self.account.id, self.account.label
         record.streamed, record.object_id = streamed, used.object_id
-        record.first_byte_s = None if first_byte is None else first_byte - self.began
+        if first_byte is not None:
+            record.first_byte_s = first_byte - self.began
         if used.settles:
             if usage is not None and used.object_id is not None and used.status in OVER:
                 metering.book.settle_object(used.object_id, usage, metering.cost(self.asked.model, usage))
@@ -301,16 +309,15 @@ class Tab:
         record.id = f"{self.id}-{self._tries}"
         record.attempts = () if last is None else (last,)
         record.detail = {"attempt_of": self.id}
-        if self.account is not None:
-            record.account_id, record.account = self.account.id, self.account.label
         self._bill(record, usage or self.asked.goes_in)
         self._is_owed = False
         self._book(record)
         self._release()
 
     def _record(self, status: int, failure: str) -> Record:
-        metering, request = self._metering, self._request
-        standing = metering.state.accounts.get(self.account.id) if self.account is not None else None
+        """Of an answer of the account that was asked last."""
+        metering, request, account = self._metering, self._request, self.account
+        standing = metering.state.accounts.get(account.id) if account is not None else None
         return Record(
             id=self.id,
             time=self.time,
@@ -318,6 +325,8 @@ class Tab:
             method=request.method,
             endpoint=self.asked.endpoint,
             model=self.asked.model,
+            account_id=account.id if account is not None else None,
+            account=account.label if account is not None else None,
             domain=standing.domain if standing is not None else None,
             status=status,
             failure=failure,
@@ -332,17 +341,17 @@ class Tab:
     def _bill(self, record: Record, usage: Usage | None) -> None:
         if usage is None:
             return
-        record.usage, record.estimated = usage, usage.estimated
+        is_estimated = usage.estimated
         cost = self._metering.cost(self.asked.model, usage)
-        self.cost = record.cost = cost.usd
-        record.priced = cost.known
-        if usage.cached > 0 and not usage.estimated:
-            saved = self._metering.saved(self.asked.model, usage, cost.usd)
+        self.cost = usd = cost.usd
+        record.usage, record.estimated, record.cost, record.priced = usage, is_estimated, usd, cost.known
+        if usage.cached > 0 and not is_estimated:
+            saved = self._metering.saved(self.asked.model, usage, usd)
             if saved > ZERO:
                 record.detail["saved"] = f"{saved:f}"
         if (told := self._told) is not None:
-            told["input_tokens"], told["output_tokens"], told["usd"] = usage.input, usage.output, float(cost.usd)
-            if usage.estimated:
+            told["input_tokens"], told["output_tokens"], told["usd"] = usage.input, usage.output, float(usd)
+            if is_estimated:
                 told["estimated"] = 1
 
     def _book(self, record: Record) -> None:
@@ -352,7 +361,8 @@ class Tab:
         hold, self._hold = self._hold, None
         if hold is None:
             if record.cost > ZERO and self.account is not None:
-                metering.spending.settle(metering.spending.reserve(self._keys(), ZERO), record.cost, number)
+                keys = ("account", self.account.id), ("client", self._request.client)
+                metering.spending.settle(metering.spending.reserve(keys, ZERO), record.cost, number)
             return
         metering.spending.settle(hold, record.cost, number)
         if self._reservation != record.id:
@@ -365,8 +375,14 @@ class Tab:
             self._metering.book.released(self._reservation)
 
 
+def _not_booked(error: Exception) -> None:
+    log.error("a request could not be booked: %s", type_and_place(error))  # a message may quote a body
+
+
 class _NoTab(Tab):
     """Nothing is counted."""
+
+    __slots__ = ()
 
     def __init__(self) -> None:
         self.id, self.need, self.cost, self.account = "", ZERO, ZERO, None

@@ -51,10 +51,12 @@ class Tap:
         self._meter: Meter | None = None
         if asked.path is not None and 200 <= status < 300:
             self._meter = meter_for(asked.path, content_type, units=asked.units, model=asked.model)
-        encoding = headers.get("content-encoding", "")
-        is_plain = encoding in {"", "identity"}
+        encoding = headers.get("content-encoding")
+        is_plain = encoding is None or encoding in {"", "identity"}
         self._learning = learning
-        self._decoder = None if is_plain or (self._meter is None and learning is None) else StreamDecoder(encoding)
+        self._decoder = None
+        if encoding is not None and not is_plain and (self._meter is not None or learning is not None):
+            self._decoder = StreamDecoder(encoding)
         self._remover = UsageRemover() if asked_extra and is_plain and self._is_stream else None
 
     def feed(self, piece: bytes) -> bytes:
@@ -90,16 +92,18 @@ class Tap:
         """Nothing more comes: the answer is whole, or failed so. Whoever leaves once all was said has left nothing."""
         if self._tab.is_closed:
             return
-        self._read()
-        meter = self._meter
+        used, meter = self.used(), self._meter
         if failure == GONE and meter is not None and meter.finished:
             failure = ""
-        self._tab.finish(failure, self.used(), first_byte=self._first, streamed=self._is_stream)
+        self._tab.finish(failure, used, first_byte=self._first, streamed=self._is_stream)
 
     def _read(self) -> None:
         """Let the meter see what came since the last time."""
-        meter, data = self._meter, b"".join(self._unread)
-        self._unread.clear()
+        meter, unread = self._meter, self._unread
+        if not unread:
+            return
+        data = unread[0] if len(unread) == 1 else b"".join(unread)
+        unread.clear()
         self._size = 0
         if meter is None or not data:
             return
@@ -120,9 +124,10 @@ class Tap:
         if meter is None:
             return Used()
         usage = meter.usage()
-        has_refused = meter.finished and meter.status == "failed" and not meter.output_estimate()
-        if usage is None and not meter.settles and not has_refused:
-            usage = meter.estimate(self._tab.asked.tokens)
+        if usage is None and not meter.settles:
+            has_refused = meter.finished and meter.status == "failed" and not meter.output_estimate()
+            if not has_refused:
+                usage = meter.estimate(self._tab.asked.tokens)
         return Used(usage=usage, settles=meter.settles, object_id=meter.object_id, status=meter.status)
 
 

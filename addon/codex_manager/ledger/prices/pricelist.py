@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Final, Self
 
-from codex_manager.core.pricing import Cost, PriceOverride, Pricing
+from codex_manager.core.pricing import NANO, Cost, PriceOverride, Pricing
 from codex_manager.core.rates import Rates, TokenRates, cost_of, dearest, scaled
 from codex_manager.core.usage import Usage
 from codex_manager.ledger.prices.library import TIERS, Library, Listed
@@ -91,7 +91,7 @@ class Prices:
             if len(self._answers) >= _MOST_KEPT:
                 self._answers = {}
             self._answers[key] = quote
-        return Cost(cost_of(quote.rates, usage), quote.known)
+        return Cost(quote.rates.nanodollars(usage) * NANO, quote.known)
 
     def quote(self, model: str, tier: str = "") -> Quote:
         """What a model costs at a service tier."""
