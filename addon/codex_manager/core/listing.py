@@ -216,7 +216,7 @@ class Share:
                 page.pop(0)
             if page:
                 self.passing = None
-        self.waiting.extend(page)
+        self.waiting.extend(thing for thing in page if thing["id"] not in self.place.recent)
 
     def take(self, query: Query) -> Thing:
         """The next of its things."""
