@@ -5,6 +5,8 @@ import random
 
 import pytest
 
+from tests.proxy import runtime_rig as rig
+
 from codex_manager.core.account import Account
 from codex_manager.core.resources import FAMILIES
 from codex_manager.core.secret import Secret
@@ -13,6 +15,7 @@ from codex_manager.engine.clock import SystemClock
 from codex_manager.engine.engine import Engine
 from codex_manager.engine.messages import Request
 from codex_manager.engine.settings import EngineSettings
+from codex_manager.ledger import Reader
 from codex_manager.proxy.lists import MergedLists, is_merged_list
 from codex_manager.testing import FakeOpenAI, answers, toxics
 
@@ -386,3 +389,26 @@ async def test_no_lease_is_left_over(three):
     for _ in range(3):
         await three.walk("/v1/files?limit=1")
     assert three.engine.state.in_flight() == 0
+
+
+async def test_the_runtime_merges_lists_until_it_is_told_not_to(tmp_path):
+    async with rig.new_home(tmp_path, *KEYS) as home:
+        home.create(*KEYS)
+        for key in KEYS:
+            home.fake.stock(key, "file", created_at=1)
+        async with rig.running(home) as runtime:
+            asked = rig.incoming("GET", "/v1/files?limit=10")
+            status, document = await rig.ask(runtime, asked, b"")
+            assert (status, len(document["data"])) == (200, 3)
+            home.configure("routing:\n  merge_lists: false")
+
+            async def is_single() -> bool:
+                return len((await rig.ask(runtime, asked, b""))[1]["data"]) == 1
+
+            await rig.in_force(is_single)
+        with Reader.open(home.paths.ledger_file) as reader:
+            records = reader.requests()
+            assert {record.endpoint for record in records} == {"files"}
+            assert records[-1].status == 200
+            assert records[-1].account_id is None
+            assert {owner.family for _, owner in reader.owners()} == {"file"}
