@@ -6,7 +6,7 @@ import random
 import pytest
 
 from codex_manager.core.failure import FailureClass
-from codex_manager.core.hold import MOST_BYTES, MOST_EVENTS, Hold, Holding, JsonHold, holds
+from codex_manager.core.hold import MOST_BYTES, MOST_EVENTS, Hold, Holding, JsonHold, holds, late_failure
 
 
 def sse(*events, named=True, end="\n\n"):
@@ -185,3 +185,26 @@ def test_a_long_one_is_not_kept():
     hold = JsonHold()
     assert hold.feed(b"x" * (MOST_BYTES + 1)) is Holding.RELEASE
     assert hold.end() is Holding.RELEASE
+
+
+RATE = b'data: {"type":"response.failed","response":{"error":{"code":"rate_limit_exceeded","message":"Slow."}}}'
+DELTA = b'data: {"type":"response.output_text.delta","delta":"error, error"}'
+
+
+@pytest.mark.parametrize(
+    ("tail", "failure"),
+    [
+        (b"", None),
+        (DELTA + b"\n\n", None),
+        (DELTA + b"\n\n" + RATE + b"\n\n", "rate"),
+        (DELTA + b"\r\n\r\nevent: response.failed\r\n" + RATE, "rate"),
+        (b'\n\ndata: {"error":{"code":"server_error","message":"x"}}\n\ndata: [DONE]\n\n', "transient"),
+        (RATE + b"\n\n" + 5 * (DELTA + b"\n\n"), None),
+        (b'data: {"type":"response.completed","response":{"error":null}}\n\n', None),
+        (b'data: {"type":"response.output_text.delta","delta":"{\\"type\\":\\"response.failed\\"}"}\n\n', None),
+        (b'rror": {"code":"server_error"}}\n\n\xff\x00rror\n\ndata: {"error": [[[[', None),
+    ],
+)
+def test_how_a_stream_has_failed_is_in_its_last_words(tail, failure):
+    found = late_failure(tail)
+    assert (found and str(found[0].failure)) == failure

@@ -22,10 +22,13 @@ from typing import Any, Literal
 from codex_manager.core.failure import Verdict, classify_event
 
 
-__all__ = ["MOST_BYTES", "MOST_EVENTS", "Hold", "Holding", "JsonHold", "holds"]
+__all__ = ["MOST_BYTES", "MOST_EVENTS", "Hold", "Holding", "JsonHold", "holds", "late_failure"]
 
 MOST_EVENTS = 64
 MOST_BYTES = 256 * 1024
+LAST_EVENTS = 4
+"""An error is the last event of a stream, or the last but `[DONE]`."""
+LAST_BYTES = 16 * 1024
 
 _HELD_PATHS = frozenset({"/v1/chat/completions", "/v1/completions", "/v1/responses"})
 ANNOUNCING = frozenset({"response.created", "response.in_progress", "response.queued", "ping", "keepalive"})
@@ -60,6 +63,18 @@ def holds(method: str, target: str, content_type: str, content_length: str | Non
         return None
     length = content_length or "0"  # not said: chunked
     return "json" if length.isdecimal() and len(length) < 7 and int(length) <= MOST_BYTES else None
+
+
+def late_failure(tail: bytes) -> tuple[Verdict, Mapping[str, str]] | None:
+    """How a stream that had begun has failed, and the headers its error carries; `tail` are its last bytes. None when it did not."""
+    for block in reversed(_BLANK.split(tail[-LAST_BYTES:])[-LAST_EVENTS:]):
+        if b"rror" not in block and b"response.failed" not in block:
+            continue
+        judge = Hold()
+        judge.feed(block + b"\n\n")
+        if judge.verdict is not None:
+            return judge.verdict, judge.hints
+    return None
 
 
 class JsonHold:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from codex_manager.core import marks
 from codex_manager.core.account import Account
 from codex_manager.core.failure import FailureClass, Verdict
-from codex_manager.core.hints import Hint
+from codex_manager.core.hints import Hint, cooling_hint
 from codex_manager.core.openai_error import ErrorAnswer, error_body
 from codex_manager.core.state import Lease
+from codex_manager.engine.hold import HeldAnswer
 from codex_manager.engine.identity import answer_headers
 from codex_manager.engine.kept import KeptError
 from codex_manager.engine.messages import Answer, UpstreamCutError
@@ -59,11 +60,9 @@ class Delivery:
                 if piece := tap.feed(await anext(self._upstream)):
                     return piece
         except StopAsyncIteration:
-            if self._lease.is_open:
-                marks.ended_well(self._lease, self._engine.clock.monotonic())
-                self._engine.end(self._lease)
+            failure = self._ended()
             if tap is not None:
-                tap.end()
+                tap.end(failure)
                 if rest := tap.rest():
                     return rest
             raise
@@ -84,11 +83,33 @@ class Delivery:
 
     async def aclose(self) -> None:
         """The client has everything, or has gone: then the upstream is let go at once and nobody is to blame."""
-        is_complete = self._upstream.is_complete
-        self._upstream.close()
+        upstream = self._upstream
+        failure = "" if upstream.is_complete else GONE
+        if self._lease.is_open and isinstance(upstream, HeldAnswer) and upstream.failed_late() is not None:
+            failure = self._ended()
+        upstream.close()
         self._engine.end(self._lease)
         if self._tap is not None:
-            self._tap.end("" if is_complete else GONE)
+            self._tap.end(failure)
+
+    def _ended(self) -> str:
+        """The stream is over: well, or with a failure it says in its last words. That one's class, or nothing."""
+        lease, engine, upstream = self._lease, self._engine, self._upstream
+        found = upstream.failed_late() if isinstance(upstream, HeldAnswer) else None
+        now = engine.clock.monotonic()
+        if found is None:
+            if lease.is_open:
+                marks.ended_well(lease, now)
+                engine.end(lease)
+            return ""
+        verdict, headers = found
+        if lease.is_open:
+            # Output has come: what is not about a limit, a purse or a key weighs as a stream that broke off.
+            marked = CUT if verdict.failure is FailureClass.TRANSIENT else verdict
+            hint = cooling_hint(headers, verdict.message, engine.clock.time())
+            marks.failed(engine.state, lease, marked, hint, lease.model or "", now, engine.random)
+            engine.end(lease)
+        return verdict.failure.value
 
 
 def delivered(

@@ -10,11 +10,12 @@ read that is under way is kept for the next one.
 
 import asyncio
 
+from collections import deque
 from collections.abc import Mapping
 
 from codex_manager.core.account import Account
 from codex_manager.core.failure import FailureClass, Verdict
-from codex_manager.core.hold import Hold, Holding, JsonHold, holds
+from codex_manager.core.hold import Hold, Holding, JsonHold, holds, late_failure
 from codex_manager.engine.decode_stream import StreamDecoder
 from codex_manager.engine.identity import lower_headers
 from codex_manager.engine.kept import KeptError
@@ -26,6 +27,8 @@ __all__ = ["HeldAnswer", "KeptStreamError", "held"]
 
 CUT = Verdict(failure=FailureClass.TRANSIENT)
 """The stream broke off before anything that matters: the same as a 502."""
+TAIL = 4
+"""Pieces at the end of a stream in which its failure is looked for."""
 
 
 def held(request: Request, upstream: UpstreamAnswer) -> "HeldAnswer | None":
@@ -61,6 +64,8 @@ class HeldAnswer:
         self._decoder = None if self.is_plain else StreamDecoder(encoding)
         self._reading: asyncio.Task[bytes] | None = None
         self._is_over = False
+        self._tail: deque[bytes] = deque(maxlen=TAIL if self.is_plain and self.is_stream else 0)
+        """The last pieces that were handed on."""
 
     @property
     def state(self) -> Holding:
@@ -138,10 +143,20 @@ class HeldAnswer:
     def is_complete(self) -> bool:
         return self.upstream.is_complete
 
+    def failed_late(self) -> tuple[Verdict, Mapping[str, str]] | None:
+        """How it has failed after its first output, if it said so, and the headers to take hints from."""
+        found = late_failure(b"".join(self._tail)) if self._tail else None
+        return None if found is None else (found[0], {**self.lower, **found[1]})
+
     def __aiter__(self) -> "HeldAnswer":
         return self
 
     async def __anext__(self) -> bytes:
+        piece = await self._piece()
+        self._tail.append(piece)
+        return piece
+
+    async def _piece(self) -> bytes:
         if self.pieces:
             return self.pieces.pop(0)
         if self._reading is not None:
