@@ -189,6 +189,16 @@ async def test_a_server_that_refuses_the_question_for_usage_gets_the_request_as_
         assert [len(record.attempts) for record in there.till.records] == [2, 1]
 
 
+async def test_a_server_that_compresses_what_has_to_come_plain_is_not_asked_again():
+    """Of its first stream we cannot take out what we asked for; from then on the client gets what it would directly."""
+    async with metered("a") as there:
+        there.fake.always("sk-a", a.ok("some words") | t.encoded("gzip"))
+        bodies = [gzip.decompress((await there.ask(chat(**STREAM))).body) for _ in range(3)]
+        assert [b"stream_options" in seen.body for seen in there.fake.log] == [True, False, False]
+        assert [b'"usage"' in body for body in bodies] == [True, False, False]
+        assert [record.estimated for record in there.till.records] == [False, True, True]
+
+
 async def test_a_cut_stream_is_estimated_and_never_free():
     async with metered("a") as there:
         there.fake.script("sk-a", a.ok("word " * 40, chunks=40) | t.reset_mid_stream(20))

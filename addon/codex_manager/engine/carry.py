@@ -301,6 +301,9 @@ class Carriage:
         if self._named is not None:
             self._named.served(lease)
         tap = None
+        if asked_extra and headers.get("content-encoding", "identity") not in {"", "identity"}:
+            # Compressed, although it was asked to come plain: what we asked for cannot be taken out, so it is not asked for again.
+            self._metering.unaided.add(choice.candidate.origin)
         if upstream.status == 101:
             self._tab.opened()
         else:
