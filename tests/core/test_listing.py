@@ -3,6 +3,7 @@
 import random
 
 from itertools import count
+from typing import Any
 
 import pytest
 
@@ -17,9 +18,9 @@ class Upstream:
     """One domain's list, as OpenAI gives it: a cursor that is gone is refused, or ignored."""
 
     def __init__(self, times: list[int], numbers: count, domain: str) -> None:
-        self.things = [{"id": f"{domain}{next(numbers)}", "created_at": time} for time in times]
+        self.things: list[dict[str, Any]] = [{"id": f"{domain}{next(numbers)}", "created_at": time} for time in times]
 
-    def page(self, query: Query, after: str | None, limit: int) -> tuple[list[dict], bool] | None:
+    def page(self, query: Query, after: str | None, limit: int) -> tuple[list[dict[str, Any]], bool] | None:
         listed = sorted(self.things, key=lambda thing: thing["created_at"])
         if query.newest_first:
             listed.reverse()
@@ -44,13 +45,13 @@ def page_after(upstreams, query, places, out=()) -> tuple[list[str], dict[str, P
     shares = [Share.at(domain, places.get(domain)) for domain in upstreams]
     for share in shares:
         share.lost = share.domain in out
-    page = []
+    page: list[str] = []
     while len(page) < query.limit:
         fill(shares, upstreams, query, query.limit)
-        share = first_of(shares, query)
-        if share is None:
+        first = first_of(shares, query)
+        if first is None:
             break
-        page.append(share.take(query)["id"])
+        page.append(first.take(query)["id"])
     return page, {**places, **{s.domain: s.reached for s in shares if s.place.recent}}, any(s.has_more for s in shares)
 
 
@@ -155,7 +156,9 @@ def test_a_question_to_an_account_keeps_filters_and_names_order_and_cursor():
     assert (
         query.target("/v1/vector_stores", "vs_9", 7) == "/v1/vector_stores?include[]=a%26b&limit=7&order=asc&after=vs_9"
     )
-    assert query_of("batch", "").target("/v1/batches", None, 20) == "/v1/batches?limit=20"
+    batches = query_of("batch", "")
+    assert batches is not None
+    assert batches.target("/v1/batches", None, 20) == "/v1/batches?limit=20"
 
 
 def test_things_without_a_time_are_alike():

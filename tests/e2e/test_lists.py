@@ -1,5 +1,7 @@
 """The real SDK pages through the things of three accounts as through those of one, also when the proxy is started anew meanwhile."""
 
+from typing import Any
+
 import openai
 import pytest
 
@@ -57,7 +59,7 @@ def test_pages_go_on_after_a_restart(fake, home):
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the SDK's, of assistants
 def test_every_kind_of_list_of_the_sdk(fake, home):
     with running_proxy(home) as proxy, client(proxy) as sdk:
-        lists = {
+        lists: dict[str, Any] = {
             "batch": sdk.batches, "vector_store": sdk.vector_stores, "fine_tuning_job": sdk.fine_tuning.jobs,
             "assistant": sdk.beta.assistants, "chat_completion": sdk.chat.completions, "container": sdk.containers,
             "eval": sdk.evals, "video": sdk.videos, "skill": sdk.skills, "chatkit_thread": sdk.beta.chatkit.threads,

@@ -19,7 +19,7 @@ from urllib.parse import quote, unquote_plus
 
 __all__ = ["MOST_PLACES", "Place", "Places", "Query", "Rule", "Share", "first_of", "query_of", "rule_of"]
 
-MOST_PLACES: Final = 50_000
+MOST_PLACES: Final = 20_000
 """Places kept in all, one a domain for each page: some 1 KB each at most."""
 RECENT: Final = 64
 """Ids a place remembers, to know things again whose neighbour was deleted."""
