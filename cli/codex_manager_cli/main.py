@@ -55,7 +55,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="codex-manager")
-@click.option("--debug", is_flag=True, help="Show a traceback with an internal error (or set CODEX_MANAGER_DEBUG=1).")
+@click.option("--debug", is_flag=True, help="Show a traceback (as CODEX_MANAGER_DEBUG=1).")
 def cli(*, debug: bool) -> None:
     """Several OpenAI accounts behind one endpoint.
 
