@@ -92,7 +92,7 @@ def _obstacle(
     now: float,
 ) -> Reason | None:
     account = candidate.account
-    if facts.owner is not None and standing.domain not in facts.owner:
+    if facts.owner is not None and account.id not in facts.owner:
         return Reason(account, Obstacle.OWNER, note=facts.owned)
     if not account.enabled:
         return Reason(account, Obstacle.DISABLED)

@@ -54,11 +54,11 @@ class Facts:
     session: str | None = None
     """core.session: the conversation's key, where the request shows one. It is bound with the lease (core.bindings)."""
     owner: frozenset[str] | None = None
-    """Domains that may have what the request names; None when anyone may serve (core.owners)."""
+    """Accounts of the domains that may have what the request names; None when anyone may serve (core.owners)."""
     owned: str = ""
     """What that is, in words for accounts that are out: `file-abc belongs to 'work'`, `does not have file-abc`."""
     owned_by: Literal["owner", "origin", "missing"] = "owner"
-    """How the domains are known: as the owner's, as those that encrypted the reasoning, or as those that have not said no."""
+    """How they are known: as the owner's, as those that encrypted the reasoning, or as those that have not said no."""
     tried: frozenset[str] = frozenset()
     """Accounts this request must not go to again."""
     tried_domains: frozenset[str] = frozenset()

@@ -58,6 +58,8 @@ class Create:
     most: int | None = None
     """`max_output_tokens`."""
     prompt_cache_key: str | None = None
+    store: bool | None = None
+    """Whether OpenAI shall keep the answer; None leaves it to OpenAI."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ def create_of(text: str) -> Create | None:
     fields = {**nested, **body} if isinstance(nested, dict) else body
     model, previous, most = fields.get("model"), fields.get("previous_response_id"), fields.get("max_output_tokens")
     most = most if isinstance(most, int) and 0 < most < 1 << 31 and most is not True else None
-    cache_key = fields.get("prompt_cache_key")
+    cache_key, store = fields.get("prompt_cache_key"), fields.get("store")
     return Create(
         model=model if isinstance(model, str) and model else None,
         tokens=tokens.estimate(
@@ -106,6 +108,7 @@ def create_of(text: str) -> Create | None:
         tied=_TIES.search(text) is not None,
         most=most,
         prompt_cache_key=cache_key if isinstance(cache_key, str) and cache_key else None,
+        store=store if isinstance(store, bool) else None,
     )
 
 

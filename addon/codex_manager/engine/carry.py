@@ -181,8 +181,6 @@ class Carriage:
                 return outcome
             if self._asked_too_much(outcome, choice):
                 continue
-            if self._named is not None:
-                self._facts = self._named.renewed(self._facts)
             if outcome.verdict.failure in NOT_HERE:
                 return self._not_here(outcome, choice)
             rule = outcome.rule_for(self._asked.replay)

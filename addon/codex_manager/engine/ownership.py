@@ -64,8 +64,6 @@ class Named:
         self._reasoning = tuple(Reference(one, "encrypted", "input") for one in asked.named.encrypted)
         self._looked: set[str] = set()
         self._gone: dict[str, tuple[Reference, Owner]] = {}
-        self._through: frozenset[str] = frozenset()
-        """Accounts of the domains the request may go to."""
         self._was_refused = False
         self._is_hopeless = False
         self.is_settled = False
@@ -85,41 +83,39 @@ class Named:
         while True:
             if self._is_hopeless:
                 return self._nobody()
-            known, unknown = self._look(self._things)
-            origins, _ = self._look(self._reasoning)
-            conflict = self._conflict(known) or self._divided(known, origins)
-            if conflict is not None:
-                if conflict is STRIPPED:
-                    continue
-                return conflict
-            home = (known or origins or (None,))[0]
-            unknown = [one for one in unknown if one.family != "model"]
+            home = self._home()
+            if isinstance(home, ErrorAnswer):
+                return home
+            unknown = [one for one in self._look(self._things)[1] if one.family != "model"]
             if home is not None:
-                reference, domain, _ = home
                 wall = self._engine.clock.time()
-                lost = [one for one in unknown if self._owners.is_missing(one.id, domain, wall)]
+                lost = [one for one in unknown if self._owners.is_missing(one.id, home[1], wall)]
                 if lost:  # not where the others are, as was said just now: a conflict, or nowhere
                     if await self._finds(lost):
                         continue
                     if self._was_refused:
                         return self._nobody()
-                owned = words.belongs(reference, self._labels(domain))
-                return self._only(facts, frozenset({domain}), owned, "owner" if known else "origin")
+                return self._at(home, facts)
             if not unknown:
                 return replace(facts, owner=None)
             left = self._left(unknown)
-            if not left:
-                return self._nobody() if self._was_refused else replace(facts, owner=None)
-            if len(askable(self._engine)) > 1 and not self._walks(unknown, len(left), tries):
+            if left and len(askable(self._engine)) > 1 and not self._walks(unknown, len(left), tries):
                 if await self._finds(unknown):
                     continue
                 left = self._left(unknown)
-                if not left:
-                    return self._nobody() if self._was_refused else replace(facts, owner=None)
-            if left == askable(self._engine).keys():
+            if not left and self._was_refused:
+                return self._nobody()
+            if not left or left == askable(self._engine).keys():
                 return replace(facts, owner=None)
             owned = f"does not have {words.name_of(unknown[0])}"
             return self._only(facts, left, owned, "missing")
+
+    def known(self, facts: Facts) -> Facts | ErrorAnswer:
+        """The same from what is known; nobody is asked."""
+        home = self._home()
+        if isinstance(home, ErrorAnswer):
+            return home
+        return replace(facts, owner=None) if home is None else self._at(home, facts)
 
     def waits(self, facts: Facts) -> bool:
         """Whether an account that is out for a moment is waited for."""
@@ -132,14 +128,6 @@ class Named:
         return self._strip(None, f"{facts.owned}, which cannot serve now")
 
     # --- after an answer ---
-
-    def renewed(self, facts: Facts) -> Facts:
-        """The same facts once an answer may have said which domain its account belongs to."""
-        if facts.owner is None:
-            return facts
-        accounts = self._engine.state.accounts
-        owner = frozenset(accounts[name].domain for name in self._through if name in accounts)
-        return facts if owner == facts.owner or not owner else replace(facts, owner=owner)
 
     def missed(self, verdict: Verdict, lease_domain: str) -> bool:
         """An account does not have what is named, or cannot read it. True when somebody else may; to be settled anew then."""
@@ -170,6 +158,22 @@ class Named:
     def _owners(self) -> Owners:
         return self._engine.state.owners
 
+    def _home(self) -> Known | ErrorAnswer | None:
+        """One of what is known, in whose domain all of it is; the conflict when there is none; None when nothing is known."""
+        while True:
+            known, _ = self._look(self._things)
+            origins, _ = self._look(self._reasoning)
+            conflict = self._conflict(known) or self._divided(known, origins)
+            if conflict is None:
+                return (known or origins or (None,))[0]
+            if conflict is not STRIPPED:
+                return conflict
+
+    def _at(self, home: Known, facts: Facts) -> Facts:
+        reference, domain, _ = home
+        owned = words.belongs(reference, self._labels(domain))
+        return self._only(facts, frozenset({domain}), owned, "origin" if reference.family == "encrypted" else "owner")
+
     def _look(self, references: Iterable[Reference]) -> tuple[list[Known], list[Reference]]:
         """What is known of each, and the others. What a removed account had counts as unknown."""
         known: list[Known] = []
@@ -189,8 +193,9 @@ class Named:
         self, facts: Facts, domains: frozenset[str], owned: str, by: Literal["owner", "origin", "missing"]
     ) -> Facts:
         accounts = self._engine.state.accounts
-        self._through = frozenset(name for name, standing in accounts.items() if standing.domain in domains)
-        return replace(facts, owner=domains, owned=owned, owned_by=by)
+        # Accounts, because a domain has another name once an answer has said it.
+        through = frozenset(name for name, standing in accounts.items() if standing.domain in domains)
+        return replace(facts, owner=through, owned=owned, owned_by=by)
 
     def _domain(self, owner: Owner) -> str | None:
         accounts = self._engine.state.accounts

@@ -13,27 +13,28 @@ each frame, as before each request.
 """
 
 from collections import OrderedDict, deque
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from codex_manager.core import marks
 from codex_manager.core.decision import choose
 from codex_manager.core.failure import FailureClass, Final, Verdict
 from codex_manager.core.hints import Hint
+from codex_manager.core.openai_error import ErrorAnswer
 from codex_manager.core.routing import Choice, Facts, Refusal
 from codex_manager.core.session import told_key
-from codex_manager.core.socket_events import Create, Event, create_of, event_of, with_previous
-from codex_manager.core.state import Lease
+from codex_manager.core.socket_events import Event, create_of, event_of, with_previous
 from codex_manager.core.usage import Usage
 from codex_manager.engine import explain
-from codex_manager.engine.asking import Asked
 from codex_manager.engine.delivery import own_answer
 from codex_manager.engine.identity import lower_headers
 from codex_manager.engine.messages import Answer
 from codex_manager.engine.repeats import STORMY
-from codex_manager.engine.tab import GONE, Tab, Used
+from codex_manager.engine.tab import GONE, Used
 from codex_manager.engine.websocket_frames import Closed, Message
 from codex_manager.engine.websocket_link import LeasedLink
+from codex_manager.engine.websocket_named import NamedFrame
 from codex_manager.engine.websocket_session import ELSEWHERE, LEAVING, Session
+from codex_manager.engine.websocket_turn import Turn, asked_for
 
 
 __all__ = ["ResponsesSession"]
@@ -56,42 +57,6 @@ CUT = Verdict(failure=FailureClass.MID_STREAM)
 
 UNKNOWN = frozenset({CUT.failure.value, GONE})
 """Ends after which nobody says what was used."""
-
-
-def _asked(create: Create) -> Asked:
-    return Asked(
-        endpoint="responses",
-        model=create.model,
-        tokens=create.tokens - (create.most or 0),
-        is_billed=True,
-        talks=not create.warms_up,
-        most=create.most,
-    )
-
-
-@dataclass(slots=True, eq=False)
-class Turn:
-    """One answer under way."""
-
-    message: Message
-    create: Create
-    facts: Facts
-    began: float
-    tab: Tab
-    lease: Lease | None = None
-    held: list[Message] = field(default_factory=list)
-    held_bytes: int = 0
-    held_since: float = 0.0
-    committed: bool = False
-    """Something of the answer has gone out, or other frames have come in about it."""
-    spoken: bool = False
-    """Output has gone out, not only the news that there will be some."""
-    answered: bool = False
-    tokens: int = 0
-    """Of output that came, about."""
-    first_byte: float | None = None
-    moves: int = 0
-    stormy: int = 0
 
 
 class ResponsesSession(Session):
@@ -119,10 +84,10 @@ class ResponsesSession(Session):
         now = self._engine.clock.monotonic()
         # as over HTTP, so that a client that falls back to it goes on where it was
         session = told_key(self.client, create.model, self._headers, create.prompt_cache_key)
-        tab = self.open_tab(_asked(create), session)
+        tab = self.open_tab(asked_for(create), session)
         access = create.model or "/v1/responses"
         facts = Facts(model=create.model, access=access, tokens=create.tokens, need=tab.need, session=session)
-        turn = Turn(message, create, facts, now, tab)
+        turn = Turn(message, create, facts, now, tab, NamedFrame(self._engine, str(message.data), create, facts, tab))
         if self._engine.locked:
             await self._turn_down(turn, own_answer(explain.locked()))
             return
@@ -130,15 +95,23 @@ class ResponsesSession(Session):
         if (error := tab.refusal()) is not None:
             await self._turn_down(turn, own_answer(error))
             return
-        if not self._turns and self._is_free(turn) and not self._fits(turn):
+        if (error := self._place(turn)) is not None:
+            await self._turn_down(turn, own_answer(error))
+            return
+        while not self._turns and not self._fits(turn) and (self._is_free(turn) or self._is_elsewhere(turn)):
             self._turns.append(turn)
             answer = await self.switch(turn.facts, tab)
-            if answer is not None:
-                self._turns.remove(turn)
+            if answer is None:
+                return
+            self._turns.remove(turn)
+            if not turn.named.gives_way(turn.facts) or self._place(turn) is not None:
                 await self._turn_down(turn, answer)
-            return
-        if (error := self.beyond_limit(facts)) is not None:
-            elsewhere = not self._fixed and not self._turns and self.could_serve(facts, without=self._link.account.id)
+                return
+            await answer.aclose()
+        if (error := self.beyond_limit(turn.facts)) is not None:
+            elsewhere = (
+                not self._fixed and not self._turns and self.could_serve(turn.facts, without=self._link.account.id)
+            )
             await self._turn_down(turn, own_answer(error), silently=elsewhere)
             if elsewhere:
                 self.part(ELSEWHERE)  # it is tied to what this socket knows: sent whole it is not
@@ -154,6 +127,23 @@ class ResponsesSession(Session):
             return
         await self.deliver(await self.told(answer))
         self.rest()
+
+    def _place(self, turn: Turn) -> ErrorAnswer | None:
+        """Where the turn may go, of what is known; why it can go nowhere."""
+        facts = turn.named.placed(turn.facts)
+        if isinstance(facts, ErrorAnswer):
+            return facts
+        turn.facts, turn.message = facts, turn.named.message
+        if isinstance(turn.message.data, str):
+            turn.create = create_of(turn.message.data) or turn.create
+        return None
+
+    def _is_elsewhere(self, turn: Turn) -> bool:
+        """Whether what the turn names is another account's."""
+        owner = turn.facts.owner
+        if owner is None or self._fixed or turn.create.previous in self._warmups:
+            return False
+        return self._link.account.id not in owner
 
     def _is_free(self, turn: Turn) -> bool:
         """Whether nothing ties the turn to the account it is with."""
@@ -183,6 +173,7 @@ class ResponsesSession(Session):
             turn.lease = engine.state.begin(
                 candidate.account, candidate.origin, create.model, create.tokens, now, session=turn.facts.session
             )
+            turn.named.sent(turn.lease)
         turn.tab.begin(link.account)
         message, previous = turn.message, create.previous
         if previous is not None and here.get(previous, previous) != previous and isinstance(message.data, str):
@@ -196,6 +187,8 @@ class ResponsesSession(Session):
         link = self._link
         event = event_of(message.data) if isinstance(message.data, str) else Event("")
         turn = self._turns[0] if self._turns else None
+        if turn is not None and isinstance(message.data, str):
+            turn.named.heard(message.data)
         if event.verdict is not None:
             await self._failed(link, turn, message, event, event.verdict)
         elif turn is None or event.kind in ASIDE:
@@ -268,6 +261,7 @@ class ResponsesSession(Session):
         lease, turn.lease = turn.lease, None
         if lease is not None and lease.is_open:
             if well:
+                turn.named.served(lease)
                 marks.ended_well(lease, self._engine.clock.monotonic())
             self._engine.end(lease)
 
@@ -337,7 +331,7 @@ class ResponsesSession(Session):
 
     async def ready(self, link: LeasedLink) -> Verdict | None:
         here: dict[str, str] = {}
-        for previous in {turn.create.previous for turn in self._turns} - {None}:
+        for previous in {turn.create.previous for turn in self._turns} & self._warmups.keys():
             assert previous is not None
             made = await self._warm_up(link, self._warmups[previous])
             if not isinstance(made, str):
@@ -367,7 +361,7 @@ class ResponsesSession(Session):
         """Making it again cost something again."""
         create = create_of(message.data) if isinstance(message.data, str) else None
         if create is not None:
-            tab = self.open_tab(_asked(create))
+            tab = self.open_tab(asked_for(create))
             tab.begin(link.account)
             tab.finish("", Used(usage=event.usage or tab.asked.goes_in), status=200)
 
