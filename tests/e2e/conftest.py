@@ -35,6 +35,34 @@ def proxy(home):
         yield process
 
 
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory):
+    """An upstream and a proxy as above for a whole module: starting one costs more than most of what is asked of it."""
+    with in_thread(FakeOpenAI(keep_body=64 << 20)) as upstream:
+        for label, key in KEYS.items():
+            upstream.account(key, organization=f"org-{label}", project=f"proj-{label}")
+        accounts = [account(label, key, priority=-n) for n, (label, key) in enumerate(KEYS.items())]
+        config = f"proxy:\n  openai_base_url: {upstream.base_url}\nrouting:\n  strategy: priority\n"
+        home = make_home(tmp_path_factory.mktemp("stage") / "home", accounts, config)
+        home.environment["HOME"] = str(home.path)
+        with running_proxy(home) as process:
+            yield upstream, process
+
+
+@pytest.fixture
+def shared_fake(stage):
+    """The module's fake with no script and nothing seen."""
+    stage[0].clear()
+    stage[0].log.clear()
+    return stage[0]
+
+
+@pytest.fixture
+def shared_proxy(stage):
+    """The module's proxy; what it learned of the accounts in tests before stays. For tests that such cannot disturb."""
+    return stage[1]
+
+
 @pytest.fixture
 def client(proxy):
     """The official SDK, its own retries off: it gets what the proxy gave."""

@@ -52,7 +52,7 @@ def error_of(body):
     return error
 
 
-def test_the_proxy_still_serves_after_each_of_many_bad_requests(proxy, fake):
+def test_the_proxy_still_serves_after_each_of_many_bad_requests(shared_proxy, shared_fake):
     """Wrong keys, malformed heads, unknown paths: refused in OpenAI's shape, none of them reaches the upstream."""
     authorization = f"Authorization: Bearer {LOCAL_KEY}\r\n".encode()
     bad = {
@@ -78,15 +78,15 @@ def test_the_proxy_still_serves_after_each_of_many_bad_requests(proxy, fake):
         + authorization + b"\r\n",
     }  # fmt: skip
     for what, data in bad.items():
-        answer = send_raw(proxy, data)
+        answer = send_raw(shared_proxy, data)
         head, _, body = answer.partition(b"\r\n\r\n")
         if answer:  # what is not HTTP at all may just be hung up on
             assert head.split()[1][:1] == b"4" or head.split()[1] == b"501", f"{what}: {answer[:200]!r}"
             error_of(body)
-        assert fake.log == [], f"{what} reached the upstream"
-    status, _ = ask(proxy)
+        assert shared_fake.log == [], f"{what} reached the upstream"
+    status, _ = ask(shared_proxy)
     assert status == 200
-    assert "Traceback" not in proxy.said()
+    assert "Traceback" not in shared_proxy.said()
 
 
 @pytest.mark.parametrize(
@@ -94,33 +94,33 @@ def test_the_proxy_still_serves_after_each_of_many_bad_requests(proxy, fake):
     [(b"{not json", 400), (b"", 400), (b"[" * 100_000, 400), (b'{"model": 7}', 400)],
     ids=["malformed", "empty", "deeply nested", "model is a number"],
 )
-def test_a_malformed_body_is_the_upstreams_to_refuse_and_is_not_repeated(proxy, fake, body, expected):
-    fake.always(KEYS["limited"], answers.bad_request())
-    status, answer = ask(proxy, body=body)
+def test_a_malformed_body_is_the_upstreams_to_refuse_and_is_not_repeated(shared_proxy, shared_fake, body, expected):
+    shared_fake.always(KEYS["limited"], answers.bad_request())
+    status, answer = ask(shared_proxy, body=body)
     assert status == expected
     assert error_of(answer)
-    assert len(fake.log) == 1
+    assert len(shared_fake.log) == 1
 
 
-def test_an_unknown_model_is_told_in_openais_words(proxy, fake):
+def test_an_unknown_model_is_told_in_openais_words(shared_proxy, shared_fake):
     for key in KEYS.values():
-        fake.always(key, answers.model_not_found())
-    status, body = ask(proxy, body=CHAT.replace(b"gpt-4o-mini", b"gpt-nonsense"))
+        shared_fake.always(key, answers.model_not_found())
+    status, body = ask(shared_proxy, body=CHAT.replace(b"gpt-4o-mini", b"gpt-nonsense"))
     assert status == 404
     assert error_of(body)["code"] == "model_not_found"
 
 
-def test_a_forty_megabyte_body_is_carried_and_one_over_the_limit_refused(proxy, fake):
+def test_a_forty_megabyte_body_is_carried_and_one_over_the_limit_refused(shared_proxy, shared_fake):
     big = CHAT[:-1] + b',"pad":"' + b"x" * (40 << 20) + b'"}'
-    status, _ = ask(proxy, body=big, timeout=40)
+    status, _ = ask(shared_proxy, body=big, timeout=40)
     assert status == 200
-    assert fake.log[0].body_size == len(big)
+    assert shared_fake.log[0].body_size == len(big)
 
     head = b"POST /v1/files HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer sk-codex-manager\r\nContent-Length: %d\r\n\r\n"
-    answer = send_raw(proxy, head % (600 << 20))
+    answer = send_raw(shared_proxy, head % (600 << 20))
     assert answer.split()[1] == b"413"
     assert error_of(answer.partition(b"\r\n\r\n")[2])["code"] == "request_too_large"
-    assert ask(proxy)[0] == 200
+    assert ask(shared_proxy)[0] == 200
 
 
 def test_no_accounts_names_the_command_that_adds_one(fake, isolated_home):

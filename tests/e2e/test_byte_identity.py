@@ -13,9 +13,9 @@ import socket
 import pytest
 
 from tests.e2e.conftest import KEYS
-from tests.support import LOCAL_KEY, account, make_home, running_proxy
+from tests.support import LOCAL_KEY
 
-from codex_manager.testing import FakeOpenAI, answers, in_thread, toxics
+from codex_manager.testing import answers, toxics
 
 
 KEY = KEYS["limited"]  # first in line; nothing limits it here
@@ -31,29 +31,14 @@ OURS = {"x-account-id", "x-account-label", "x-routing-strategy", "x-retry-count"
 VARYING = {"connection", "x-request-id", "set-cookie", "x-ratelimit-remaining-requests", "x-ratelimit-remaining-tokens"}
 
 
-@pytest.fixture(scope="module")
-def stage(tmp_path_factory):
-    """One upstream and one proxy for all of these: starting them costs more than what is compared."""
-    with in_thread(FakeOpenAI(keep_body=64 << 20)) as upstream:
-        for label, key in KEYS.items():
-            upstream.account(key, organization=f"org-{label}", project=f"proj-{label}")
-        accounts = [account(label, key, priority=-n) for n, (label, key) in enumerate(KEYS.items())]
-        config = f"proxy:\n  openai_base_url: {upstream.base_url}\nrouting:\n  strategy: priority\n"
-        home = make_home(tmp_path_factory.mktemp("stage") / "home", accounts, config)
-        home.environment["HOME"] = str(home.path)
-        with running_proxy(home) as process:
-            yield upstream, process
+@pytest.fixture
+def fake(shared_fake):
+    return shared_fake
 
 
 @pytest.fixture
-def fake(stage):
-    stage[0].clear()
-    return stage[0]
-
-
-@pytest.fixture
-def proxy(stage):
-    return stage[1]
+def proxy(shared_proxy):
+    return shared_proxy
 
 
 def post(path, body, *lines):

@@ -1,6 +1,7 @@
 """The forward proxy as its users have it: tools that know nothing of us, a process, TLS at both ends."""
 
 import contextlib
+import functools
 import http.client
 import http.server
 import json
@@ -21,14 +22,15 @@ from tests.support import LOCAL_KEY, account, make_home, running_proxy, wait_for
 
 from codex_manager.ledger import Reader
 from codex_manager.testing import answers
+from codex_manager_certs.authority import Authority
 
 
 LOOPBACK = "allow_private: [127.0.0.0/8, '::1']"
 
 
-@pytest.fixture
-def upstream(tmp_path):
-    with tls_fake(tmp_path / "theirs") as (fake, theirs, base_url):
+@contextlib.contextmanager
+def new_upstream(folder):
+    with tls_fake(folder) as (fake, theirs, base_url):
         fake.account("sk-limited")
         fake.always("sk-limited", answers.rate_limited(retry_after=60))
         fake.account("sk-good")
@@ -36,11 +38,14 @@ def upstream(tmp_path):
 
 
 @pytest.fixture
-def home_of(upstream, isolated_home):
-    _, theirs, base_url = upstream
+def upstream(tmp_path):
+    with new_upstream(tmp_path / "theirs") as made:
+        yield made
 
-    def make(proxy="", forward=""):
-        config = f"""\
+
+def new_home(path, upstream, proxy="", forward=""):
+    _, theirs, base_url = upstream
+    config = f"""\
 proxy:
   openai_base_url: {base_url}
   {proxy}
@@ -52,11 +57,32 @@ forward:
 routing:
   strategy: priority
 """
-        return make_home(
-            isolated_home, [account("limited", "sk-limited", priority=2), account("good", "sk-good")], config
-        )
+    return make_home(path, [account("limited", "sk-limited", priority=2), account("good", "sk-good")], config)
 
-    return make
+
+@pytest.fixture
+def home_of(upstream, isolated_home):
+    return functools.partial(new_home, isolated_home, upstream)
+
+
+@pytest.fixture(scope="module")
+def shared_upstream(tmp_path_factory):
+    with new_upstream(tmp_path_factory.mktemp("shared") / "theirs") as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def shared(shared_upstream, tmp_path_factory):
+    """One proxy for each way it is set, for what leaves nothing behind in it: starting one costs more than it is asked."""
+    with contextlib.ExitStack() as running:
+
+        @functools.cache
+        def with_settings(proxy="", forward=""):
+            home = new_home(tmp_path_factory.mktemp("shared") / "home", shared_upstream, proxy, forward)
+            home.environment["HOME"] = str(home.path)
+            return home, running.enter_context(running_proxy(home))
+
+        yield with_settings
 
 
 SDK = """
@@ -103,40 +129,41 @@ def test_the_sdk_unmodified_by_two_variables(upstream, home_of):
         ]
 
 
-def test_a_foreign_key_is_told_which_variable_to_set(upstream, home_of):
-    home = home_of()
-    with running_proxy(home) as proxy:
-        done = subprocess.run(
-            [sys.executable, "-c", SDK], env=tool_environment(proxy, home, "sk-mine"), capture_output=True, text=True, timeout=60,
-            check=False,
-        )  # fmt: skip
+def test_a_foreign_key_is_told_which_variable_to_set(shared_upstream, shared):
+    home, proxy = shared()
+    before = len(shared_upstream[0].log)
+    done = subprocess.run(
+        [sys.executable, "-c", SDK], env=tool_environment(proxy, home, "sk-mine"), capture_output=True, text=True, timeout=60,
+        check=False,
+    )  # fmt: skip
     assert "AuthenticationError" in done.stderr
     assert "OPENAI_API_KEY" in done.stderr
     assert "sk-mine" not in done.stderr
-    assert not upstream[0].log
+    assert len(shared_upstream[0].log) == before
 
 
 @pytest.mark.parametrize("http2", [False, True])
-def test_foreign_keys_pass_untouched_where_that_is_wanted(http2, upstream, home_of):
+def test_foreign_keys_pass_untouched_where_that_is_wanted(http2, shared_upstream, shared):
     """To the host the client asked for, verified, with its key, its organization and its cookies; no account is used."""
-    fake, _, base_url = upstream
-    fake.account("sk-mine", organization="org-mine")
+    fake, _, base_url = shared_upstream
+    mine = f"sk-mine-{http2}"
+    fake.account(mine, organization="org-mine")
     if not shutil.which("curl"):
         pytest.skip("needs curl")
-    home = home_of(proxy="foreign_keys: pass", forward="hosts: [localhost]")
-    with running_proxy(home) as proxy:
-        command = [
-            "curl", "-sS", "--http2" if http2 else "--http1.1", "-x", proxy.url, "--cacert", str(ca_of(home)), "-w", "\n%{http_version} %{http_code}",
-            "-H", "Authorization: Bearer sk-mine", "-H", "OpenAI-Organization: org-mine", "-H", "Cookie: a=b", "-H", "Content-Type: application/json",
-            "-d", CHAT.decode(), f"{base_url}/v1/chat/completions",
-        ]  # fmt: skip
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    home, proxy = shared(proxy="foreign_keys: pass", forward="hosts: [localhost]")
+    before = len(fake.log)
+    command = [
+        "curl", "-sS", "--http2" if http2 else "--http1.1", "-x", proxy.url, "--cacert", str(ca_of(home)), "-w", "\n%{http_version} %{http_code}",
+        "-H", f"Authorization: Bearer {mine}", "-H", "OpenAI-Organization: org-mine", "-H", "Cookie: a=b", "-H", "Content-Type: application/json",
+        "-d", CHAT.decode(), f"{base_url}/v1/chat/completions",
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
     body, _, status = done.stdout.rpartition("\n")
     assert status == ("2 200" if http2 else "1.1 200")
     assert json.loads(body)["object"] == "chat.completion"
-    (seen,) = fake.log
+    (seen,) = fake.log[before:]
     headers = {name.lower(): value for name, value in seen.headers}
-    assert seen.key == "sk-mine"
+    assert seen.key == mine
     assert headers["cookie"] == "a=b"
     assert headers["openai-organization"] == "org-mine"
     assert headers["host"] == base_url.removeprefix("https://")
@@ -217,20 +244,21 @@ def test_pip_downloads_through_a_tunnel_and_sees_the_servers_own_certificate(ups
     assert [path.name for path in (tmp_path / "with theirs").iterdir()] == ["demo-1.0-py3-none-any.whl"]
 
 
-def test_a_tunnel_shows_the_servers_own_certificate(upstream, home_of):
-    fake, theirs, _ = upstream
-    home = home_of(forward=LOOPBACK)
-    with running_proxy(home) as proxy:
-        trusting = ssl.create_default_context(cafile=theirs.ca_file)
-        with trusting.wrap_socket(connect(proxy, f"localhost:{fake.port}"), server_hostname="localhost") as link:
-            link.sendall(request("sk-good").replace(HOST.encode(), b"localhost"))
-            assert everything(link, 10).startswith(b"HTTP/1.1 200 ")
-    assert fake.counts("sk-good") == 1
+def test_a_tunnel_shows_the_servers_own_certificate(shared_upstream, shared):
+    fake, theirs, _ = shared_upstream
+    _, proxy = shared(forward=LOOPBACK)
+    before = fake.counts("sk-good")
+    trusting = ssl.create_default_context(cafile=theirs.ca_file)
+    with trusting.wrap_socket(connect(proxy, f"localhost:{fake.port}"), server_hostname="localhost") as link:
+        link.sendall(request("sk-good").replace(HOST.encode(), b"localhost"))
+        assert everything(link, 10).startswith(b"HTTP/1.1 200 ")
+    assert fake.counts("sk-good") == before + 1
 
 
-def test_without_the_setting_this_machine_is_forbidden(upstream, home_of):
-    with running_proxy(home_of()) as proxy, pytest.raises(AssertionError, match="403 Forbidden"):
-        connect(proxy, f"localhost:{upstream[0].port}")
+def test_without_the_setting_this_machine_is_forbidden(shared_upstream, shared):
+    _, proxy = shared()
+    with pytest.raises(AssertionError, match="403 Forbidden"):
+        connect(proxy, f"localhost:{shared_upstream[0].port}")
 
 
 @contextlib.contextmanager
@@ -266,10 +294,10 @@ def plain_server():
 @pytest.mark.parametrize(
     ("settings", "status"), [(LOOPBACK, 403), (f"plain_http: true\n  {LOOPBACK}", 201), ("plain_http: true", 403)]
 )
-def test_plain_http_passes_or_not_by_setting(settings, status, home_of):
+def test_plain_http_passes_or_not_by_setting(settings, status, shared):
+    _, proxy = shared(forward=settings)
     with (
         plain_server() as (port, seen),
-        running_proxy(home_of(forward=settings)) as proxy,
         contextlib.closing(http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=10)) as client,
     ):
         headers = {
@@ -293,12 +321,10 @@ def test_plain_http_passes_or_not_by_setting(settings, status, home_of):
     assert "Proxy-Authorization" not in headers
 
 
-def test_a_client_with_http_proxy_set_reaches_the_base_url_all_the_same(home_of):
+def test_a_client_with_http_proxy_set_reaches_the_base_url_all_the_same(shared):
     """`http_proxy` leads to us, and so does the base URL: the request comes as a whole URL."""
-    with (
-        running_proxy(home_of()) as proxy,
-        contextlib.closing(http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=10)) as client,
-    ):
+    _, proxy = shared()
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", proxy.port, timeout=10)) as client:
         headers = {"Authorization": f"Bearer {LOCAL_KEY}", "Content-Type": "application/json"}
         client.request("POST", f"{proxy.base_url}/chat/completions", CHAT, headers)
         assert client.getresponse().status == 200
@@ -306,8 +332,7 @@ def test_a_client_with_http_proxy_set_reaches_the_base_url_all_the_same(home_of)
 
 def test_an_authority_that_others_can_read_refuses_to_start(home_of):
     home = home_of()
-    with running_proxy(home):
-        pass
+    Authority.open_or_make(home.path / "ca", {HOST})
     (home.path / "ca" / "authority.json").chmod(0o644)
     ended = subprocess.run(
         [sys.executable, "-m", "codex_manager.proxy", "--bind", "127.0.0.1:0"], env=home.environ(), stdin=subprocess.DEVNULL,
