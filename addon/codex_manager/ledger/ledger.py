@@ -52,7 +52,9 @@ class Ledger:
             clock=clock,
             on_batch=on_batch,
         )
-        self.record = self._inbox.put_record  # one call less on the way of every request
+        # one call less each on the way of every request
+        self.record = self._inbox.put_record
+        self.reserved = self.released = self._inbox.put
 
     @classmethod
     def open(
@@ -86,13 +88,11 @@ class Ledger:
 
     # The book --------------------------------------------------------------------------------------------------------
 
-    def reserved(self, reservation: Reservation) -> None:
-        """Money was set aside."""
-        self._inbox.put(reservation)
+    reserved: Callable[[Reservation], None]
+    """Money was set aside."""
 
-    def released(self, reservation_id: str) -> None:
-        """The attempt cost nothing."""
-        self._inbox.put(reservation_id)
+    released: Callable[[str], None]
+    """The attempt cost nothing."""
 
     record: Callable[[Record], int]
     """A request is over. Returns its number."""

@@ -133,7 +133,10 @@ def clean(text: str) -> str:
 def to_nano(usd: Decimal) -> int:
     """Dollars as nano-dollars, not below zero; what is no number counts as nothing."""
     try:
-        nano = int((usd * BILLION).to_integral_value())
+        scaled = usd * BILLION
+        nano = int(scaled)
+        if nano != scaled:
+            nano = int(scaled.to_integral_value())
     except (ArithmeticError, ValueError, TypeError):
         return 0
     return nano if 0 <= nano <= MOST_NANO else max(0, min(nano, MOST_NANO))

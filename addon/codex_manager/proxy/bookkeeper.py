@@ -5,6 +5,8 @@ Law: never raises and never waits, whatever becomes of what is beside the ledger
 
 import logging
 
+from collections.abc import Callable
+
 from codex_manager.core.errors import type_and_place
 from codex_manager.core.pricing import Cost
 from codex_manager.core.record import Record, Reservation
@@ -27,20 +29,20 @@ class Bookkeeper:
         self._ledger: Ledger | None = None
         self._domains: Domains | None = None
         self._number = 0
+        self.reserved = self.released = _not_kept
 
     def use(self, ledger: Ledger, domains: Domains) -> None:
         """From now on records are kept."""
         self._ledger, self._domains = ledger, domains
+        self.reserved, self.released = (
+            ledger.reserved,
+            ledger.released,
+        )  # no call in between on the way of every request
 
-    def reserved(self, reservation: Reservation) -> None:
-        """Money was set aside."""
-        if self._ledger is not None:
-            self._ledger.reserved(reservation)
-
-    def released(self, reservation_id: str) -> None:
-        """The attempt cost nothing."""
-        if self._ledger is not None:
-            self._ledger.released(reservation_id)
+    reserved: Callable[[Reservation], None]
+    """Money was set aside."""
+    released: Callable[[str], None]
+    """The attempt cost nothing."""
 
     def record(self, record: Record) -> int:
         """A request is over."""
@@ -58,3 +60,7 @@ class Bookkeeper:
         """What was made earlier cost this."""
         if self._ledger is not None:
             self._ledger.settle_object(object_id, usage, cost)
+
+
+def _not_kept(what: object) -> None:
+    """There is no ledger yet."""
