@@ -14,7 +14,7 @@ class Meaning(NamedTuple):
 _MEND = "Mend the client, or whatever stands between it and the proxy; no SDK sends such a request."
 
 MEANINGS: dict[str, Meaning] = {
-    "account_conflict": Meaning("One request names things that belong to two different accounts."),
+    "account_conflict": Meaning("One request names things (files, stored responses, encrypted reasoning …) that belong to two different accounts."),
     "ambiguous_framing": Meaning("The request does not say clearly where its body ends.", _MEND),
     "destination_forbidden": Meaning(
         "A tunnel may not lead there: this machine and its surroundings, a cloud's metadata service, this proxy itself; or"
@@ -57,7 +57,9 @@ MEANINGS: dict[str, Meaning] = {
     ),
     "model_not_allowed": Meaning("No account, or not this client's key, may use the model."),
     "no_available_accounts": Meaning("The vault holds no account."),
-    "no_usable_account": Meaning("There are accounts, but all are disabled or their keys were refused."),
+    "no_usable_account": Meaning(
+        "There are accounts, but all are disabled or their keys were refused; or the one account that has what the request names."
+    ),
     "not_ready": Meaning(
         "`/ready` only: no account can serve at the moment.", "`codex-manager list` shows the accounts."
     ),

@@ -179,7 +179,7 @@ class Carriage:
                 self._repeats.sent += not (isinstance(outcome, Broken) and outcome.error.phase is Phase.NOT_CONNECTED)
             if isinstance(outcome, Answer):
                 return outcome
-            if self._asked_too_much(outcome, choice):
+            if isinstance(outcome, KeptError) and self._asked.was_too_much(outcome, choice, self._metering.unaided):
                 continue
             if outcome.verdict.failure in NOT_HERE:
                 return self._not_here(outcome, choice)
@@ -338,17 +338,6 @@ class Carriage:
         return broken
 
     # --- what follows from a failure ---
-
-    def _asked_too_much(self, outcome: KeptError | Broken, choice: Choice) -> bool:
-        """A server that only resembles OpenAI's may refuse what we added to the request; then it goes out as it came."""
-        if self._asked.asking is None or isinstance(outcome, Broken) or outcome.upstream.status not in {400, 422}:
-            return False
-        origin = choice.candidate.origin
-        if origin in self._metering.unaided or "stream_options" not in outcome.verdict.message:
-            return False
-        self._metering.unaided.add(origin)
-        outcome.close()
-        return True
 
     def _not_here(self, outcome: KeptError | Broken, choice: Choice) -> Answer | None:
         """The account does not have what the request names; another one may."""

@@ -70,7 +70,7 @@ def owner_out(refusal: Refusal, facts: Facts, now: float) -> ErrorAnswer:
     """The answer when the one account that could serve cannot do so now."""
     own = [reason for reason in refusal.reasons if reason.obstacle is not Obstacle.OWNER]
     kinds = {reason.obstacle for reason in own}
-    each = "; ".join(sentence(reason, now) for reason in own)
+    each = "; ".join(sentence(reason, now) for reason in own) or "That account was removed"
     text = f"{facts.owned}. {each}."
     if facts.owned_by == "missing":
         thing = facts.owned.removeprefix("does not have ")

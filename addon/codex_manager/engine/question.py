@@ -13,11 +13,12 @@ from codex_manager.core.body import LARGEST_DECODED as LARGEST
 from codex_manager.core.body import facts as body_facts
 from codex_manager.core.endpoint import Endpoint, Replay, describe
 from codex_manager.core.resources import References, references
-from codex_manager.core.routing import Facts
+from codex_manager.core.routing import Choice, Facts
 from codex_manager.core.session import session_key, told_key
 from codex_manager.engine.asking import asked_of, asking_for_usage
 from codex_manager.engine.decode import decoded
 from codex_manager.engine.identity import lower_headers
+from codex_manager.engine.kept import KeptError
 from codex_manager.engine.messages import Request
 from codex_manager.engine.tab import NO_TAB, Tab
 
@@ -67,6 +68,17 @@ class Question:
     def is_spent(self) -> bool:
         """A byte of the body was taken: it is never sent again."""
         return self.once is not None and self.once.taken
+
+    def was_too_much(self, refusal: KeptError, choice: Choice, unaided: set[str]) -> bool:
+        """A server that only resembles OpenAI's may refuse what we added to the request; then it goes out as it came."""
+        origin = choice.candidate.origin
+        if self.asking is None or refusal.upstream.status not in {400, 422} or origin in unaided:
+            return False
+        if "stream_options" not in refusal.verdict.message:
+            return False
+        unaided.add(origin)
+        refusal.close()
+        return True
 
 
 def question(engine: "Engine", request: Request, facts: Facts | None, tab: Tab | None) -> Question:
