@@ -21,8 +21,9 @@ def test_a_one_shot_client_hears_sooner_by_the_handshakes_its_proxy_spares_it(tm
         assert us.median("cpu ms") < stock.median("cpu ms"), stock.name
 
 
+@pytest.mark.slow
 def test_the_measurement_itself(tmp_path):
-    """A short run without delay, so that the benchmark is tested with every run of the tests."""
+    """A short run without delay, so that the benchmark is tested with every run of the slow tests."""
     contenders = compare(tmp_path, rounds=1, shots=2, seconds=0.2, delay=0)
     for one in contenders:
         assert one.median("handshakes a second") > 1

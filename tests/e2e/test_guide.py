@@ -86,6 +86,7 @@ def test_the_guide_works_as_printed(shell, isolated_home):
             assert refused["error"]["code"] == "invalid_api_key"
 
 
+@pytest.mark.slow  # tests/proxy/test_launcher.py has the sentence in every run; this is the console script
 def test_the_guides_proxy_line_starts_on_the_default_address_or_says_who_has_it(shell):
     """`codex-account-manager proxy` with no option binds 127.0.0.1:8080; a taken port is one sentence with the cure."""
     import socket

@@ -35,6 +35,29 @@ def home(fake, isolated_home):
     return make_home(isolated_home, [account("only", KEY)], f"proxy:\n  openai_base_url: {fake.base_url}\n")
 
 
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory):
+    """An upstream and a proxy that waits a second for it, for tests that leave it as it was."""
+    with in_thread(FakeOpenAI()) as upstream:
+        upstream.account(KEY)
+        config = (
+            f"proxy:\n  openai_base_url: {upstream.base_url}\nupstream:\n  header_timeout_s: 1\n  idle_timeout_s: 1\n"
+        )
+        home = make_home(tmp_path_factory.mktemp("stage") / "home", [account("only", KEY)], config)
+        with running_proxy(home) as process:
+            yield upstream, process
+
+
+@pytest.fixture
+def shared(stage):
+    """Nothing scripted, nothing seen, and no test before this one has left the account resting."""
+    upstream, process = stage
+    upstream.clear()
+    assert wait_for(lambda: ask(process.port)[0] == 200, 15)
+    upstream.log.clear()
+    return upstream, process
+
+
 def ask(port, *, stream=False, timeout=20):
     """Status and body; the body is what came until the connection ended, and whether it ended whole."""
     with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=timeout)) as connection:
@@ -108,31 +131,32 @@ def test_however_the_upstream_splits_its_bytes_the_stream_is_the_same(home, fake
             assert ask(proxy.port, stream=True)[1] == whole
 
 
-def test_clients_that_leave_close_their_upstream_at_once_and_leave_nothing_behind(home, fake):
+def test_clients_that_leave_close_their_upstream_at_once_and_leave_nothing_behind(shared):
     """Two hundred clients hang up in the middle; files and connections go back to what they were."""
+    fake, proxy = shared
     fake.always(KEY, answers.ok(chunks=200, every=0.05))
-    with running_proxy(home) as proxy:
-        watched = psutil.Process(proxy.process.pid)
-        ask_once = json.dumps({**CHAT, "stream": True}).encode()
-        head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {LOCAL_KEY}\r\n"
-        request = f"{head}Content-Length: {len(ask_once)}\r\n\r\n".encode() + ask_once
-        before = watched.num_fds()
-        for _ in range(4):
-            links = [socket.create_connection(("127.0.0.1", proxy.port), timeout=10) for _ in range(50)]
-            for link in links:
-                link.sendall(request)
-            for link in links:
-                assert link.recv(1000).startswith(b"HTTP/1.1 200")
-            for link in links:
-                link.close()
-            assert wait_for(lambda: all(seen.aborted_at for seen in fake.log), 5)
-        assert wait_for(lambda: watched.num_fds() <= before + 2, 5)
+    watched = psutil.Process(proxy.process.pid)
+    ask_once = json.dumps({**CHAT, "stream": True}).encode()
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {LOCAL_KEY}\r\n"
+    request = f"{head}Content-Length: {len(ask_once)}\r\n\r\n".encode() + ask_once
+    before = watched.num_fds()
+    for _ in range(4):
+        links = [socket.create_connection(("127.0.0.1", proxy.port), timeout=10) for _ in range(50)]
+        for link in links:
+            link.sendall(request)
+        for link in links:
+            assert link.recv(1000).startswith(b"HTTP/1.1 200")
+        for link in links:
+            link.close()
+        assert wait_for(lambda: all(seen.aborted_at for seen in fake.log), 5)
+    assert wait_for(lambda: watched.num_fds() <= before + 2, 5)
     assert len(fake.log) == 200
 
 
-def test_slow_clients_do_not_hold_up_good_ones(home, fake):
+def test_slow_clients_do_not_hold_up_good_ones(shared):
     """Two hundred connections that never finish their headers; good requests go on being served."""
-    with running_proxy(home) as proxy, contextlib.ExitStack() as links:
+    _, proxy = shared
+    with contextlib.ExitStack() as links:
         for _ in range(200):
             link = links.enter_context(socket.create_connection(("127.0.0.1", proxy.port), timeout=10))
             link.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ")
@@ -144,22 +168,19 @@ def test_slow_clients_do_not_hold_up_good_ones(home, fake):
     assert sorted(took)[25] < 0.25, f"good requests wait: {took}"  # some 3 ms usually
 
 
-def test_an_upstream_that_says_nothing_ends_in_an_answer(home, fake):
+def test_an_upstream_that_says_nothing_ends_in_an_answer(shared):
     """Silence before the headers is a 504, silence in the middle a visible cut; both within their timeouts."""
-    home.config_file.write_text(
-        home.config_file.read_text() + "upstream:\n  header_timeout_s: 1\n  idle_timeout_s: 1\n"
-    )
-    with running_proxy(home) as proxy:
-        fake.script(KEY, answers.ok() | toxics.hang())
-        status, body, _ = ask(proxy.port)
-        assert status == 504
-        assert json.loads(body)["error"]["code"] == "upstream_unreachable"
-        fake.script(KEY, answers.ok() | toxics.hang_mid_stream(2))
-        started = time.monotonic()
-        status, body, ended = ask(proxy.port, stream=True)
-        assert (status, ended) == (200, False)
-        assert b"[DONE]" not in body
-        assert time.monotonic() - started < 10
+    fake, proxy = shared
+    fake.script(KEY, answers.ok() | toxics.hang())
+    status, body, _ = ask(proxy.port)
+    assert status == 504
+    assert json.loads(body)["error"]["code"] == "upstream_unreachable"
+    fake.script(KEY, answers.ok() | toxics.hang_mid_stream(2))
+    started = time.monotonic()
+    status, body, ended = ask(proxy.port, stream=True)
+    assert (status, ended) == (200, False)
+    assert b"[DONE]" not in body
+    assert time.monotonic() - started < 10
 
 
 def test_two_proxies_on_one_vault_serve_at_once(home, fake):

@@ -47,7 +47,13 @@ def talk(port):
     return ""
 
 
-@pytest.mark.parametrize("mode", [("--mode", "reverse:https://api.openai.com"), ()], ids=["reverse", "regular"])
+@pytest.mark.parametrize(
+    "mode",
+    [
+        pytest.param(("--mode", "reverse:https://api.openai.com"), id="reverse"),
+        pytest.param((), id="regular", marks=pytest.mark.slow),
+    ],
+)
 def test_mitmdump_carries_sockets_and_shows_no_key(mode, home, fake, tmp_path):
     dump = tmp_path / "flows"
     with mitm(home, tmp_path, *mode, "-w", str(dump), "--set", "flow_detail=3") as proxy:
