@@ -317,6 +317,53 @@ def test_an_exclusion_ends_by_itself():
     assert world.against(NOW + 3600.0) == {}
 
 
+# --- ownership ---
+
+
+def test_only_the_owner_serves_and_the_others_say_whose_it_is():
+    world = World()
+    decision = world.choose(owner=frozenset("b"), owned="file-1 belongs to 'b'")
+    assert isinstance(decision, Choice)
+    assert (decision.candidate.account.label, decision.by) == ("b", "owner")
+    assert {(reason.account.label, reason.obstacle, reason.detail) for reason in decision.reasons} == {
+        ("a", Obstacle.OWNER, "file-1 belongs to 'b'"),
+        ("c", Obstacle.OWNER, "file-1 belongs to 'b'"),
+    }
+
+
+def test_an_owner_that_is_out_is_the_only_one_that_is_waited_for():
+    world = World("ab")
+    world.scope("b").cooling.refuse(30.0, began=NOW, now=NOW)
+    decision = world.choose(owner=frozenset("b"), owned="file-1 belongs to 'b'")
+    assert isinstance(decision, Refusal)
+    assert decision.soonest() == NOW + 30.0
+    assert world.against(owner=frozenset("b")) == {"a": Obstacle.OWNER, "b": Obstacle.RATE}
+
+
+@pytest.mark.parametrize(("how", "by"), [("owner", "owner"), ("origin", "origin"), ("missing", "only")])
+def test_how_the_owner_is_known_is_what_decided(how, by):
+    decision = World("ab").choose(owner=frozenset("b"), owned_by=how)
+    assert isinstance(decision, Choice)
+    assert decision.by == by
+
+
+def test_several_keys_of_the_owner_s_project_are_left_to_the_strategy():
+    decision = World().choose(owner=frozenset("bc"))
+    assert isinstance(decision, Choice)
+    assert decision.by == "least_utilized"
+
+
+def test_switch_does_not_override_ownership():
+    world = World("ab", Policy(pinned="a", min_interval_s=0.0))
+    assert world.chosen(owner=frozenset("b")) == "b"
+
+
+def test_an_owner_without_the_model_is_asked_again():
+    world = World("ab")
+    world.state.exclude("b", "gpt-4o", NOW + 100.0, NOW)
+    assert world.chosen(owner=frozenset("b")) == "b"
+
+
 # --- strategies ---
 
 

@@ -442,3 +442,26 @@ async def test_a_good_answer_teaches_whose_reasoning_it_is():
         there.fake.script("sk-a", a.raw(200, {}, b"{}"))
         await there.ask(going_on(thought()))
         assert owner_of(there, digest(SECRET.encode())) == "id-a"
+
+
+async def test_a_call_is_known_by_the_header_that_tells_of_it():
+    async with stage("ab") as there:
+        there.fake.script("sk-a", a.rate_limited(retry_after=20))
+        there.fake.script("sk-b", a.raw(201, {"location": "/v1/realtime/calls/rtc_1"}, b"v=0"), a.raw(200, {}, b""))
+        await there.ask(post("/v1/realtime/calls", b"v=0", "application/sdp"))
+        got = await there.ask(post("/v1/realtime/calls/rtc_1/hangup", b""))
+        assert (got.status, got.by, got.answer.facts["by"]) == (200, "b", "owner")
+
+
+async def test_what_cannot_be_read_is_learned_by_404_even_when_it_is_changed():
+    """An upload has no GET, and a 404 has changed nothing."""
+    async with stage("ab") as there:
+        missing = a.raw(
+            404,
+            {"content-type": "application/json"},
+            b'{"error": {"message": "No upload found with id \'upload_1\'."}}',
+        )
+        there.fake.script("sk-a", missing)
+        there.fake.script("sk-b", a.raw(200, {}, b"{}"))
+        got = await there.ask(post("/v1/uploads/upload_1/complete", b'{"part_ids": ["part_1"]}'))
+        assert (got.status, got.by, there.asked()) == (200, "b", "a b")
