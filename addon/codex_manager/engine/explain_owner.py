@@ -17,7 +17,7 @@ from codex_manager.core.openai_error import (
     RATE_LIMIT_EXCEEDED,
     ErrorAnswer,
 )
-from codex_manager.core.resources import Reference
+from codex_manager.core.resources import Reference, kind_of
 from codex_manager.core.routing import Facts, Obstacle, Reason, Refusal
 from codex_manager.engine.explain import MONEY, RAISE_ACCOUNT, SOONEST_S, WAITING_HELPS, sentence, widened
 
@@ -30,15 +30,20 @@ PAY: Final = "Add credit to that account at https://platform.openai.com/settings
 
 
 def name_of(reference: Reference) -> str:
-    """The thing as it is called: its id, which is no secret. Reasoning has none."""
+    """The thing as it is called: its id, which is no secret. Reasoning has none.
+
+    What looks like no id may be anything, a key that got into a path for instance, and this is written down.
+    """
     if reference.family == "encrypted":
         return "The encrypted reasoning in its input"
+    if kind_of(reference.id) is None:
+        return f"the {reference.family.replace('_', ' ')} that its {reference.where} names"
     return reference.id if len(reference.id) <= LONGEST_NAME else f"{reference.id[:LONGEST_NAME]}…"
 
 
 def belongs(reference: Reference, labels: Sequence[str]) -> str:
     """`file-abc belongs to 'work'`."""
-    return f"{name_of(reference)} belongs to {_any_of(labels)}"
+    return _capitalized(f"{name_of(reference)} belongs to {_any_of(labels)}")
 
 
 def conflict(first: tuple[Reference, Sequence[str]], second: tuple[Reference, Sequence[str]]) -> ErrorAnswer:
@@ -59,7 +64,7 @@ def foreign_reasoning(labels: Sequence[str], others: Sequence[str]) -> ErrorAnsw
 def gone(reference: Reference, label: str | None) -> ErrorAnswer:
     """The account was removed, and no other one has it."""
     who = f"the account '{label}', which was removed" if label else "an account that was removed"
-    text = f"{name_of(reference)} belongs to {who}; no other account has it."
+    text = _capitalized(f"{name_of(reference)} belongs to {who}; no other account has it.")
     cure = "Add the account again with `codex-manager add LABEL`."
     if reference.family == "encrypted":
         cure = f"{cure[:-1]}, or start a new conversation. {STRIP}"
@@ -74,7 +79,7 @@ def owner_out(refusal: Refusal, facts: Facts, now: float) -> ErrorAnswer:
     text = f"{facts.owned}. {each}."
     if facts.owned_by == "missing":
         thing = facts.owned.removeprefix("does not have ")
-        text = f"{thing} is with none of the accounts that could be asked; others may have it. {each}."
+        text = _capitalized(f"{thing} is with none of the accounts that could be asked; others may have it. {each}.")
     origin = STRIP if facts.owned_by == "origin" else None
     if kinds & WAITING_HELPS:
         soonest = min(r.until for r in own if r.obstacle in WAITING_HELPS and r.until is not None)
@@ -102,6 +107,10 @@ def _back(own: Sequence[Reason]) -> str | None:
 
 def _any_of(labels: Sequence[str]) -> str:
     return " or ".join(f"'{label}'" for label in labels[:3]) or "an account that was removed"
+
+
+def _capitalized(text: str) -> str:
+    return "The " + text[4:] if text.startswith("the ") else text
 
 
 def _decapitalized(text: str) -> str:
