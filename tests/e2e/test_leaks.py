@@ -12,11 +12,14 @@ import sys
 import time
 
 from pathlib import Path
+from typing import Any
 
+import openai
 import pytest
 
+from tests.cli import console
 from tests.e2e.conftest import KEYS
-from tests.support import LOCAL_KEY, MASTER_KEY, running_proxy, stop
+from tests.support import LOCAL_KEY, MASTER_KEY, POLLING, account, make_home, running_proxy, stop, wait_for
 
 from codex_manager.core.secret import Secret
 from codex_manager.testing import answers, toxics
@@ -151,3 +154,93 @@ def test_the_vault_file_shows_nothing_of_an_account(home):
     raw = home.vault_file.read_bytes().lower()
     hidden = ["visible", "healthy", "limited", "revoked", "sk-", MASTER_KEY, *KEYS.values()]
     assert [text for text in hidden if text.lower().encode() in raw] == []
+
+
+# What is kept of a request, and what the commands and pages tell.
+
+SECRETS = {
+    "account": "sk-proj-account-7c1f0d9a4be2467f8d1c",
+    "admin": "sk-admin-5be0a91c77d24a0f9e63",
+    "local": "sk-local-2d94e7ab013f4c6a8f55",
+}
+COMMANDS = (
+    ("explain", "--last"), ("explain", "--last", "--json"), ("usage",), ("usage", "--json"), ("usage", "--csv", "--by", "client"),
+    ("usage", "--by", "account"), ("status",), ("status", "--json"), ("resource", "list"), ("resource", "list", "--json"),
+    ("resource", "find", "{file}", "--json"), ("resource", "find", "{file}", "--probe", "--json"), ("list", "--json"),
+    ("simulate", "--model", "gpt-4o-mini", "--json"), ("simulate", "--replay", "1h", "--json"), ("refresh", "--json"),
+    ("config", "show"),
+)  # fmt: skip
+
+
+@pytest.mark.timeout(120)
+def test_no_key_and_no_token_in_what_is_kept_and_told(fake, isolated_home, monkeypatch):
+    """The ledger with its journal beside it, `explain`, `usage`, `status` and their like, /metrics, the control pages."""
+    monkeypatch.setenv("CAM_MASTER_KEY", MASTER_KEY)
+    fake.account(SECRETS["account"], organization="org-kept")
+    fake.admin(SECRETS["admin"], "org-kept")
+    one = account("kept", SECRETS["account"], admin_key=Secret(SECRETS["admin"]), daily_limit_usd=5.0)
+    others = [account(label, key) for label, key in KEYS.items()]
+    home = make_home(
+        isolated_home, [one, *others], f"proxy:\n  openai_base_url: {fake.base_url}\nmetrics:\n  open: true\n"
+    )
+    home.environment = {POLLING: "true", "CODEX_MANAGER__PROXY__API_KEY": SECRETS["local"]}
+    with home.vault() as vault:
+        _, client_key = vault.add_client_key("canary")
+    secrets = {**KEYS, **SECRETS, "client": client_key.reveal()}
+
+    with running_proxy(home, "--verbose") as proxy:
+        file = states(proxy, SECRETS["local"])
+        assert wait_for(lambda: console.run("resource", "find", file).status == 0, 10, 0.1)
+        live_through_everything(fake, proxy.port, client_key.reveal())
+        secrets["control token"] = token = (home.path / "proxy.token").read_text().strip()
+        told = {" ".join(words): as_run(words, file) for words in COMMANDS}
+        told["/metrics"] = told_by(proxy.port, "/metrics")
+        told["/health"] = told_by(proxy.port, "/health")
+        told["control"] = told_by(proxy.port, "/codex-manager/api/v1/status", token)
+        kept = {str(path): path.read_bytes() for path in home.path.rglob("*") if path.is_file()}
+        proxy.process.kill()
+        proxy.process.wait(10)
+        told["stderr"] = proxy.said()
+    kept |= {f"{path}, after": path.read_bytes() for path in home.path.rglob("*") if path.is_file()}
+
+    assert {"ledger.db", "ledger.db-wal", "ledger.db-shm"} <= {Path(name).name for name in kept}
+    assert len(told["/metrics"]) > 2000
+    assert "canary" in told["usage --csv --by client"], "the client is named, by its name"
+    assert any(seen.key == SECRETS["admin"] for seen in fake.log), "the admin key was used"
+    found = [
+        f"{what} key in {where}"
+        for where, text in {**kept, **{name: text.encode() for name, text in told.items()}}.items()
+        for what, secret in secrets.items()
+        # the middle: a beginning and an end may be shown, as OpenAI does
+        if secret[10:-5].encode() in text and not (what == "control token" and "proxy.token" in where)
+    ]
+    assert found == []
+
+
+def states(proxy, key):
+    """Things of one account, reasoning that comes back, and requests about what is nowhere; the id of a file."""
+    with openai.OpenAI(api_key=key, base_url=proxy.base_url, timeout=20, max_retries=0) as sdk:
+        file = sdk.files.create(file=("a.jsonl", b"{}\n"), purpose="batch")
+        first = sdk.responses.create(model="o4-mini", input="hi", include=["reasoning.encrypted_content"])
+        back: Any = [item.to_dict() for item in first.output]
+        sdk.responses.create(model="o4-mini", input=back)
+        sdk.responses.create(model="o4-mini", input="hi", conversation=sdk.conversations.create().id)
+        list(sdk.files.list())
+        for nowhere in (lambda: sdk.files.retrieve("file-nowhere"), lambda: sdk.files.retrieve(SECRETS["account"])):
+            with pytest.raises(openai.NotFoundError):
+                nowhere()
+        return file.id
+
+
+def as_run(words, file):
+    done = console.run(*(word.format(file=file) for word in words))
+    assert "internal error" not in done.err, f"{words}: {done.err}"
+    return done.out + done.err
+
+
+def told_by(port, path, token=None):
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
+        connection.request("GET", path, headers={"Authorization": f"Bearer {token}"} if token else {})
+        seen = connection.getresponse()
+        assert seen.status in {200, 503}, f"{path}: {seen.status}"
+        return str(seen.headers) + seen.read().decode()

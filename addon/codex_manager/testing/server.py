@@ -207,6 +207,11 @@ class FakeOpenAI:
         self._api.shelf.put(kind, name, account, thing)
         return str(name)
 
+    def organization_of(self, kind: str, name: str) -> str | None:
+        """Whose a thing is; None when there is no such thing."""
+        domain = self._api.shelf.domain(kind, name)
+        return None if domain is None else domain[0]
+
     def discard(self, kind: str, name: str) -> None:
         """Let a thing be gone as if it had been deleted."""
         self._api.shelf.remove(kind, name)

@@ -19,7 +19,7 @@ from codex_manager.testing.reply import Reply, json_reply
 from codex_manager.testing.step import Good
 
 
-__all__ = ["routes"]
+__all__ = ["attached", "routes"]
 
 type Thing = dict[str, Any]
 type Endpoint = Callable[[Facts, Good], Reply]
@@ -43,6 +43,14 @@ CALLED = {
 def missing(kind: str, name: str) -> Reply:
     """404 about one thing."""
     return errors.error_reply(404, f"No {CALLED[kind]} found with id '{name}'.")
+
+
+def attached(facts: Facts, store: str, name: str) -> Thing:
+    """A file in a vector store, which has the file's own id."""
+    return {
+        "id": name, "object": "vector_store.file", "created_at": facts.created, "usage_bytes": 12, "vector_store_id": store,
+        "status": "completed", "last_error": None, "attributes": (facts.json or {}).get("attributes") or {},
+    }  # fmt: skip
 
 
 def routes(shelf: Shelf) -> list[tuple[str, str, Endpoint]]:
@@ -98,22 +106,16 @@ def routes(shelf: Shelf) -> list[tuple[str, str, Endpoint]]:
 
     # Vector stores.
 
-    def attached(facts: Facts, store: Thing, name: str) -> Thing:
-        return {
-            "id": name, "object": "vector_store.file", "created_at": facts.created, "usage_bytes": 12, "vector_store_id": store["id"],
-            "status": "completed", "last_error": None, "attributes": (facts.json or {}).get("attributes") or {},
-        }  # fmt: skip
-
     def attach(facts: Facts, store: Thing) -> Reply:
         name = facts.json.get("file_id") if isinstance(facts.json, dict) else None
-        return put(store, "_files", attached(facts, store, name)) if name else errors.missing_parameter("file_id")
+        return put(store, "_files", attached(facts, store["id"], name)) if name else errors.missing_parameter("file_id")
 
     def attach_all(facts: Facts, store: Thing) -> Reply:
         names = facts.json.get("file_ids") if isinstance(facts.json, dict) else None
         if not names:
             return errors.missing_parameter("file_ids")
         for name in names:
-            put(store, "_files", attached(facts, store, name))
+            put(store, "_files", attached(facts, store["id"], name))
         counts = {"in_progress": 0, "completed": len(names), "failed": 0, "cancelled": 0, "total": len(names)}
         return put(store, "_batches", new(facts, "vsfb_", "vector_store.file_batch", vector_store_id=store["id"],
                                           status="completed", file_counts=counts, _files=list(names)))  # fmt: skip

@@ -45,6 +45,10 @@ class Shelf:
         """The thing whoever asks."""
         return self._things.get((kind, name), (None, None))[1]
 
+    def domain(self, kind: str, name: str) -> tuple[str, str] | None:
+        """The organization and project it is in; None when it is nowhere."""
+        return self._things[kind, name][0] if (kind, name) in self._things else None
+
     def remove(self, kind: str, name: str) -> None:
         del self._things[kind, name]
 

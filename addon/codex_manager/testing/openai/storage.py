@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from codex_manager.testing.openai import batches, errors, generation
+from codex_manager.testing.openai.inside import attached
 from codex_manager.testing.openai.listing import Listed, page
 from codex_manager.testing.openai.multipart import fields
 from codex_manager.testing.openai.named import lost
@@ -170,8 +171,10 @@ def routes(shelf: Shelf) -> list[tuple[str, str, Callable[[Facts, Good], Reply]]
         for name in body.get("file_ids") or []:
             if shelf.find("file", name, facts.account) is None:
                 return missing("file", name)
+        store = f"vs_{facts.digest(24)}{shelf.next_number():08x}"
         return {
-            "id": f"vs_{facts.digest(24)}{shelf.next_number():08x}",
+            "_files": {name: attached(facts, store, name) for name in body.get("file_ids") or []},
+            "id": store,
             "object": "vector_store",
             "created_at": facts.created,
             "name": body.get("name"),
