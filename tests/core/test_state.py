@@ -2,6 +2,8 @@
 
 import random
 
+import pytest
+
 from codex_manager.core import marks
 from codex_manager.core.account import Account
 from codex_manager.core.failure import FailureClass, Verdict
@@ -126,3 +128,15 @@ def test_models_a_client_makes_up_do_not_fill_the_memory():
     assert len(state.scopes) <= MOST_SCOPES
     assert len(state.exclusions) <= MOST_SCOPES
     assert ("account:a", "limited") in state.scopes
+
+
+@pytest.mark.parametrize(("organization", "first"), [(None, "account:a"), ("org-1", "org-1/account:a")])
+def test_a_rest_for_want_of_money_is_not_shortened_by_learning_whose_account_it_is(organization, first):
+    state = State()
+    standing = state.add(Account(id="a", label="a", api_key=Secret("sk"), organization=organization))
+    state.purse(first).refuse(3600.0, began=0.0, now=0.0)
+    for name in ("org-1", "org-1/proj-1"):
+        state.purse(name).refuse(300.0, began=0.0, now=0.0)
+    state.learn_domain(standing, "org-1", "proj-1")
+    assert max(state.purses[name].until for name in (standing.organization, standing.domain)) == 3600.0
+    assert first not in state.purses

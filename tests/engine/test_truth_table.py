@@ -138,8 +138,9 @@ STEPS: dict[tuple[str, str], Step | Toxic] = {
     ("AMBIGUOUS", "silence"): t.hang(),
     ("AMBIGUOUS", "no HTTP"): a.garbage(),
     ("TRANSIENT", "stream cut"): a.ok() | t.reset_mid_stream(1),
-} | {(family, str(status)): a.raw(status, PAGE, b"no") for family, statuses in
-     {"CALLER": (405, 413, 415), "TRANSIENT": (500, 502, 504)}.items() for status in statuses}  # fmt: skip
+}
+STEPS |= {("CALLER", str(status)): a.raw(status, PAGE, b"no") for status in (405, 413, 415)}
+STEPS |= {("TRANSIENT", str(status)): a.raw(status, PAGE, b"no") for status in (500, 502, 504)}
 IN_STREAM = {
     "RATE": ("rate_limit_exceeded", "Rate limit reached. Please try again in 1.898s."),
     "BILLING": ("insufficient_quota", "You exceeded your current quota."),

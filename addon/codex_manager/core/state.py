@@ -144,8 +144,10 @@ class State:
         if "account:" in old_domain:
             for key in [key for key in self.scopes if key[0] == old_domain]:
                 self._move_scope(key, (domain, key[1]))
-        if old_organization.startswith("account:") and (purse := self.purses.pop(old_organization, None)):
-            self.purses.setdefault(organization, purse)
+            if old_domain != old_organization:
+                self._move_purse(old_domain, domain)
+        if old_organization.startswith("account:"):
+            self._move_purse(old_organization, organization)
         if all(known.domain != old_domain for known in self.accounts.values()):
             self.owners.move(old_domain, domain)  # nobody is left who could say that they live there
 
@@ -154,6 +156,12 @@ class State:
         known = self.scopes.setdefault(new, moved)
         if known is not moved and moved.cooling.until > known.cooling.until:
             known.cooling = moved.cooling
+
+    def _move_purse(self, old: str, new: str) -> None:
+        """Of two rests that turn out to be one the later counts."""
+        moved = self.purses.pop(old, None)
+        if moved is not None and moved.until > self.purses.setdefault(new, moved).until:
+            self.purses[new] = moved
 
     # --- one attempt ---
 
