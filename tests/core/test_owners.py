@@ -34,6 +34,15 @@ def test_a_weak_word_does_not_overrule_a_strong_one_but_a_strong_one_does(owners
     assert owners.of([ref("file-1")]).domain == "c"
 
 
+def test_what_was_deleted_is_not_made_known_again_by_who_still_names_it(owners):
+    owners.note([Learned("resp_1", "response")], "a", "a", 1.0)
+    owners.missing("resp_1", "a", 2.0)
+    owners.note([Learned("resp_1", "response", strong=False)], "a", "a", 3.0)
+    assert owners.owner("resp_1") is None
+    owners.note([Learned("resp_1", "response")], "a", "a", 4.0)
+    assert owners.owner("resp_1") is not None
+
+
 def test_two_owners_are_a_conflict_that_names_both(owners):
     owners.note([Learned("file-1", "file")], "a", "a", 1.0)
     owners.note([Learned("vs_1", "vector_store")], "b", "b", 1.0)

@@ -307,6 +307,15 @@ async def test_a_thing_made_a_moment_ago_is_not_looked_for_elsewhere():
         assert there.engine.state.owners.owner(name) is not None
 
 
+async def test_what_is_deleted_twice_is_forgotten():
+    """The answer to the first DELETE may have been lost."""
+    async with stage("ab") as there:
+        name = json.loads((await there.ask(upload())).body)["id"]
+        await there.ask_of("a", delete(f"/v1/files/{name}"))
+        assert (await there.ask(delete(f"/v1/files/{name}"))).status == 404
+        assert there.engine.state.owners.owner(name) is None
+
+
 async def test_a_404_about_something_inside_does_not_move_what_it_is_in():
     async with stage("ab") as there:
         knows(there, "b", "thread_1", family="thread")

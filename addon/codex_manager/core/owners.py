@@ -84,9 +84,11 @@ class Owners:
     # --- evidence ---
 
     def note(self, learned: Iterable[Learned], domain: str, account_id: str, wall: float) -> None:
-        """An answer of this account's showed these."""
+        """An answer of this account's showed these. What was deleted lately is not made known again by who still names it."""
         for one in learned:
             known = self._known.get(one.id)
+            if known is None and not one.strong and self.is_missing(one.id, domain, wall):
+                continue
             if known is not None and known.domain != domain and known.strong and not one.strong:
                 continue
             fresh = known is None or known.domain != domain or (one.strong and not known.strong)

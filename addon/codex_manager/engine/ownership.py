@@ -138,7 +138,8 @@ class Named:
         blamed = self._blamed(verdict.message)
         for reference in blamed:
             known = self._owners.owner(reference.id)
-            if known is not None and known.domain == lease_domain and known.strong and wall - known.seen < FRESH_S:
+            is_fresh = known is not None and known.domain == lease_domain and wall - known.seen < FRESH_S
+            if is_fresh and self._asked.request.method != "DELETE":  # it may be gone by a DELETE whose answer was lost
                 return False
             self._owners.missing(reference.id, lease_domain, wall)
         self.is_settled = not blamed

@@ -153,8 +153,8 @@ def learner_for(method: str, target: str, body: bytes = b"", *, stored: bool | N
     """
     path = target.partition("?")[0]
     resource = path[4:] if path.startswith("/v1/") else ""
-    if not resource or resource.startswith(_NOTHING_KEPT):
-        return None
+    if not resource or resource.startswith(_NOTHING_KEPT) or resource.endswith("/content"):
+        return None  # what a file has inside may look like anything, a batch's answers like answers
     if body and method == "POST" and (said := _STORE.search(body)) is not None:
         stored = said[1] == b"true"
     if resource == "chat/completions" and method == "POST":

@@ -35,6 +35,7 @@ FAMILIES: tuple[Family, ...] = (
     Family("upload", ("upload_",)),
     Family("part", ("part_",), inner=True),
     Family("batch", ("batch_",), "batches/{}", "batches", merged=True),
+    Family("batch_request", ("batch_req_",), inner=True),
     Family("fine_tuning_job", ("ftjob-", "ftjob_"), "fine_tuning/jobs/{}", "fine_tuning/jobs", merged=True),
     Family("model", ("ft:",), "models/{}"),
     Family("vector_store", ("vs_",), "vector_stores/{}", "vector_stores", merged=True),
