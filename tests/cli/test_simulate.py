@@ -14,7 +14,7 @@ from codex_manager.config.load import load
 from codex_manager.config.paths import Paths
 from codex_manager.core.decision import choose
 from codex_manager.core.persist import Mark
-from codex_manager.core.routing import Facts
+from codex_manager.core.routing import Choice, Facts
 from codex_manager.core.session import told_key
 from codex_manager.core.state import State
 from codex_manager.ledger import Ledger, MarksKept, Reader
@@ -85,6 +85,7 @@ def test_the_same_call_gives_the_same(everyone):
             model=MODEL, access=MODEL, tokens=1000, session=told_key("default", MODEL, {"x-codex-manager-session": "s"})
         )
         expected = choose(facts, candidates_of(config, kept.accounts), state, policy_of(config, None, strategy), now)
+        assert isinstance(expected, Choice)
         assert (told["chosen"]["account"], told["chosen"]["by"]) == (expected.candidate.account.label, expected.by)
         assert told["request"]["conversation"] == facts.session
         assert len(told["others"]) == 2

@@ -187,7 +187,7 @@ def test_a_long_one_is_not_kept():
     assert hold.end() is Holding.RELEASE
 
 
-RATE = b'data: {"type":"response.failed","response":{"error":{"code":"rate_limit_exceeded","message":"Slow."}}}'
+SLOW = b'data: {"type":"response.failed","response":{"error":{"code":"rate_limit_exceeded","message":"Slow."}}}'
 DELTA = b'data: {"type":"response.output_text.delta","delta":"error, error"}'
 
 
@@ -196,10 +196,10 @@ DELTA = b'data: {"type":"response.output_text.delta","delta":"error, error"}'
     [
         (b"", None),
         (DELTA + b"\n\n", None),
-        (DELTA + b"\n\n" + RATE + b"\n\n", "rate"),
-        (DELTA + b"\r\n\r\nevent: response.failed\r\n" + RATE, "rate"),
+        (DELTA + b"\n\n" + SLOW + b"\n\n", "rate"),
+        (DELTA + b"\r\n\r\nevent: response.failed\r\n" + SLOW, "rate"),
         (b'\n\ndata: {"error":{"code":"server_error","message":"x"}}\n\ndata: [DONE]\n\n', "transient"),
-        (RATE + b"\n\n" + 5 * (DELTA + b"\n\n"), None),
+        (SLOW + b"\n\n" + 5 * (DELTA + b"\n\n"), None),
         (b'data: {"type":"response.completed","response":{"error":null}}\n\n', None),
         (b'data: {"type":"response.output_text.delta","delta":"{\\"type\\":\\"response.failed\\"}"}\n\n', None),
         (b'rror": {"code":"server_error"}}\n\n\xff\x00rror\n\ndata: {"error": [[[[', None),

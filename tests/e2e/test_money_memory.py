@@ -2,6 +2,8 @@
 
 import os
 
+from typing import Any
+
 import pytest
 
 from tests.bench.compare import load, ours, upstream
@@ -16,7 +18,7 @@ WARM = 5000
 """Requests after which everything there is one of has been made: pools, caches, SQLite's pages."""
 MIB = 8
 """Less than a kilobyte for each of those 15,000 requests."""
-LIMITS = {"daily_limit_usd": 100_000.0, "monthly_limit_usd": 1_000_000.0}
+LIMITS: dict[str, Any] = {"daily_limit_usd": 100_000.0, "monthly_limit_usd": 1_000_000.0}
 
 
 @pytest.mark.slow

@@ -246,10 +246,10 @@ def test_the_sdk_reads_what_is_written_down(stage):
     _, proxy, home = stage
     with openai.OpenAI(api_key=LOCAL_KEY, base_url=proxy.base_url, timeout=15, max_retries=0) as sdk:
         messages: Any = TALK
-        raw = sdk.chat.completions.with_raw_response.create(model="gpt-4o", messages=messages)
-        usage = raw.parse().usage
-        whole = record_of(home, raw.headers["x-codex-manager-request-id"])
-        raw = sdk.chat.completions.with_raw_response.create(model="gpt-4o", messages=messages, stream=True)
+        told_whole: Any = sdk.chat.completions.with_raw_response.create(model="gpt-4o", messages=messages)
+        usage = told_whole.parse().usage
+        whole = record_of(home, told_whole.headers["x-codex-manager-request-id"])
+        raw: Any = sdk.chat.completions.with_raw_response.create(model="gpt-4o", messages=messages, stream=True)
         chunks = list(raw.parse())
         streamed = record_of(home, raw.headers["x-codex-manager-request-id"])
         assert all("usage" not in chunk.model_fields_set and chunk.choices for chunk in chunks)
@@ -277,6 +277,7 @@ async def test_each_answer_on_a_websocket_is_counted(stage):
             await session.response.create()
             async for event in session:
                 if event.type == "response.done":
+                    assert event.response.usage is not None
                     said.append(told(event.response.usage.model_dump()))
                     break
 

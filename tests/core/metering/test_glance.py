@@ -2,6 +2,8 @@ import copy
 import json
 import random
 
+from typing import Any
+
 import pytest
 
 from codex_manager.core.metering import kinds
@@ -106,12 +108,14 @@ def test_whatever_the_document_it_is_read_as_by_the_parser():
     pieces = ["usage", '"usage"', "finish_reason", "}],", '"', "\\", "é", "\u2028", "]"]
     glanced = 0
     for _ in range(300):
-        document = copy.deepcopy(ANSWER)
+        document: dict[str, Any] = copy.deepcopy(ANSWER)
         document["choices"][0]["message"]["content"] = "".join(rng.choices(pieces, k=rng.randint(0, 8)))
         if rng.random() < 0.4:
             del document[rng.choice(list(document))]
         if rng.random() < 0.3:
-            document[rng.choice(["x", "tier", "status"])] = rng.choice([1, "usage", {"usage": USAGE}, [copy.deepcopy(ANSWER)]])
+            document[rng.choice(["x", "tier", "status"])] = rng.choice(
+                [1, "usage", {"usage": USAGE}, [copy.deepcopy(ANSWER)]]
+            )
         if rng.random() < 0.3:
             document = dict(rng.sample(list(document.items()), len(document)))
         if rng.random() < 0.3 and "usage" in document:
