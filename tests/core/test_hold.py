@@ -187,19 +187,19 @@ def test_a_long_one_is_not_kept():
     assert hold.end() is Holding.RELEASE
 
 
-SLOW = b'data: {"type":"response.failed","response":{"error":{"code":"rate_limit_exceeded","message":"Slow."}}}'
-DELTA = b'data: {"type":"response.output_text.delta","delta":"error, error"}'
+LIMITED_LINE = b'data: {"type":"response.failed","response":{"error":{"code":"rate_limit_exceeded","message":"Slow."}}}'
+DELTA_LINE = b'data: {"type":"response.output_text.delta","delta":"error, error"}'
 
 
 @pytest.mark.parametrize(
     ("tail", "failure"),
     [
         (b"", None),
-        (DELTA + b"\n\n", None),
-        (DELTA + b"\n\n" + SLOW + b"\n\n", "rate"),
-        (DELTA + b"\r\n\r\nevent: response.failed\r\n" + SLOW, "rate"),
+        (DELTA_LINE + b"\n\n", None),
+        (DELTA_LINE + b"\n\n" + LIMITED_LINE + b"\n\n", "rate"),
+        (DELTA_LINE + b"\r\n\r\nevent: response.failed\r\n" + LIMITED_LINE, "rate"),
         (b'\n\ndata: {"error":{"code":"server_error","message":"x"}}\n\ndata: [DONE]\n\n', "transient"),
-        (SLOW + b"\n\n" + 5 * (DELTA + b"\n\n"), None),
+        (LIMITED_LINE + b"\n\n" + 5 * (DELTA_LINE + b"\n\n"), None),
         (b'data: {"type":"response.completed","response":{"error":null}}\n\n', None),
         (b'data: {"type":"response.output_text.delta","delta":"{\\"type\\":\\"response.failed\\"}"}\n\n', None),
         (b'rror": {"code":"server_error"}}\n\n\xff\x00rror\n\ndata: {"error": [[[[', None),
