@@ -264,7 +264,7 @@ class Routing(RuleBasedStateMachine):
 
 QUIET: dict[str, Any] = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 TestRouting = Routing.TestCase
-TestRouting.settings = settings(max_examples=12, stateful_step_count=30, **QUIET)
+TestRouting.settings = settings(max_examples=8, stateful_step_count=30, **QUIET)
 
 
 class ForLong(Routing):

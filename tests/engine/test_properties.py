@@ -318,7 +318,7 @@ async def any_sequence(seed: int, count: int) -> None:
         await engine.aclose()
 
 
-@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 2**32))
 def test_whatever_happens_nothing_is_held_and_the_money_adds_up(seed):
     asyncio.run(any_sequence(seed, 12))
@@ -406,7 +406,7 @@ async def test_two_hundred_at_once_send_one_probe(what, others):
         await first.result().aclose()
     else:
         first.cancel()
-    for window, outcome in enumerate((does, does, GOOD)):
+    for window, outcome in enumerate((does, GOOD)):
         await clock.advance(rest_s * 4**window)
         crowd = [asyncio.ensure_future(engine.handle(chat())) for _ in range(200)]
         await clock.settle()
