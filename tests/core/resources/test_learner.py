@@ -112,6 +112,8 @@ def test_what_is_not_stored_is_not_learned():
         ("POST", "/v1/embeddings", b"{}", False),
         ("POST", "/v1/files", b"", True),
         ("GET", "/v1/chat/completions/chatcmpl-1", b"", True),
+        ("GET", "/v1/chat/completions/chatcmpl-1/messages", b"", False),
+        ("GET", "/v1/threads/thread_1/messages", b"", True),
         ("GET", "/v1/models", b"", False),
         ("GET", "/v1/files/file-1", b"", True),
         ("GET", "/v1/files/file-1/content", b"", False),  # a batch's answers

@@ -26,8 +26,9 @@ LONGEST = 300
 
 _FIELDS = (
     rb"id|file_id|container_id|thread_id|assistant_id|conversation_id|vector_store_id|batch_id|input_file_id|output_file_id"
-    rb"|error_file_id|fine_tuned_model|fine_tuned_model_checkpoint|training_file|previous_response_id|voice_id|skill_id|call_id"
+    rb"|error_file_id|fine_tuned_model|fine_tuned_model_checkpoint|training_file|voice_id|skill_id|call_id"
 )
+# not `previous_response_id`: whoever continued that one may have deleted it since, and it was learned when it was made
 _ID = re.compile(rb'(?<!\\)"(' + _FIELDS + rb')"\s*:\s*"([A-Za-z0-9_:.\-]{4,200})"')
 _ENCRYPTED = re.compile(rb'(?<!\\)"encrypted_content"\s*:\s*"')
 _STRONG = frozenset({b"id", b"fine_tuned_model", b"fine_tuned_model_checkpoint"})
@@ -155,6 +156,8 @@ def learner_for(method: str, target: str, body: bytes = b"", *, stored: bool | N
     resource = path[4:] if path.startswith("/v1/") else ""
     if not resource or resource.startswith(_NOTHING_KEPT) or resource.endswith("/content"):
         return None  # what a file has inside may look like anything, a batch's answers like answers
+    if resource.startswith("chat/completions/") and resource.endswith("/messages"):
+        return None  # their ids are the completion's with a number behind, and nothing is asked for by them
     if body and method == "POST" and (said := _STORE.search(body)) is not None:
         stored = said[1] == b"true"
     if resource == "chat/completions" and method == "POST":
