@@ -263,6 +263,30 @@ def test_a_proxy_that_comes_later_serves_what_was_there_before(isolated_home, fr
         holds(work, 600)
 
 
+@pytest.mark.slow
+def test_what_is_made_under_one_session_is_made_in_one_account_and_can_be_put_together(isolated_home, free_port):
+    """`sticky`; without a session two files may be of two accounts, which no vector store can have both."""
+    with place(isolated_home, free_port, "sticky") as it, it.sdk() as sdk:
+        homes = set()
+        for number in range(8):
+            talk = sdk.with_options(default_headers={"X-Codex-Manager-Session": f"program {number}"})
+            files = [talk.files.create(file=("a.jsonl", b"{}\n"), purpose="assistants").id for _ in range(3)]
+            store = talk.vector_stores.create(file_ids=files)
+            talk.vector_stores.files.create(
+                store.id, file_id=talk.files.create(file=("b.txt", b"b"), purpose="assistants").id
+            )
+            homes.add(it.fake.organization_of("vector_store", store.id))
+        assert len(homes) > 1, "sessions are spread"
+        assert not any("x-codex-manager" in name.lower() for seen in it.fake.log for name, _ in seen.headers)
+
+        two = [sdk.files.create(file=("a.jsonl", b"{}\n"), purpose="assistants").id for _ in range(2)]
+        with pytest.raises(openai.ConflictError) as refused:
+            sdk.vector_stores.create(file_ids=two)
+        assert refused.value.code == "account_conflict"
+        assert all(name in refused.value.message for name in two)
+        assert len([label for label in KEYS if f"'{label}'" in refused.value.message]) == 2
+
+
 # --- an account that is limited ---
 
 

@@ -389,7 +389,9 @@ def test_the_limits_are_the_configured_ones():
 
 
 def test_what_is_between_client_and_proxy_stays_there():
-    """The local key, hop-by-hop headers, cookies and our own headers go; the rest stays in order and case."""
+    """The local key, hop-by-hop headers, cookies and our own headers go, but for the one the engine reads; the rest stays in
+    order and case.
+    """
     admitted = gate().admit(
         incoming(
             ("Connection", "keep-alive, X-Hop"),
@@ -418,6 +420,7 @@ def test_what_is_between_client_and_proxy_stays_there():
     assert admitted.headers == (
         (b"Host", b"127.0.0.1:8080"),  # these three the engine writes anew, in their place
         (b"Transfer-Encoding", b"chunked"),
+        (b"X-Codex-Manager-Session", b"s1"),  # taken out by the engine (tests/engine/test_identity.py)
         (b"OpenAI-Organization", b"org-client"),
         (b"X-Stainless-Lang", b"python"),
         (b"x-stainless-os", b"Linux"),

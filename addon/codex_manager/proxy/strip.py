@@ -2,7 +2,8 @@
 
 Law: what stays, stays as it is, in order and case. Some headers stay here because the engine, which knows account and
 upstream, writes its own value in their place: OpenAI-Organization and OpenAI-Project, Host, and the one that frames the
-body (Content-Length or Transfer-Encoding), so that the upstream sees them where the client put them.
+body (Content-Length or Transfer-Encoding), so that the upstream sees them where the client put them. And one because the engine
+reads it and takes it out itself: X-Codex-Manager-Session.
 """
 
 from codex_manager.engine.messages import Headers
@@ -20,6 +21,7 @@ OURS = frozenset({
     b"cookie2",
 })  # fmt: skip
 PREFIXES = (b"proxy-", b"x-codex-manager-")
+FOR_THE_ENGINE = b"x-codex-manager-session"
 
 
 def hop_by_hop(headers: Headers) -> frozenset[bytes]:
@@ -31,7 +33,9 @@ def strip(headers: Headers) -> Headers:
     """What goes on towards the upstream."""
     gone = HOP_BY_HOP | OURS | _named(headers)
     return tuple(
-        (name, value) for name, value in headers if (low := name.lower()) not in gone and not low.startswith(PREFIXES)
+        (name, value)
+        for name, value in headers
+        if (low := name.lower()) not in gone and (not low.startswith(PREFIXES) or low == FOR_THE_ENGINE)
     )
 
 
