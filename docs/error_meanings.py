@@ -14,7 +14,9 @@ class Meaning(NamedTuple):
 _MEND = "Mend the client, or whatever stands between it and the proxy; no SDK sends such a request."
 
 MEANINGS: dict[str, Meaning] = {
-    "account_conflict": Meaning("One request names things (files, stored responses, encrypted reasoning …) that belong to two different accounts."),
+    "account_conflict": Meaning(
+        "One request names things (files, stored responses, encrypted reasoning …) that belong to two different accounts."
+    ),
     "ambiguous_framing": Meaning("The request does not say clearly where its body ends.", _MEND),
     "destination_forbidden": Meaning(
         "A tunnel may not lead there: this machine and its surroundings, a cloud's metadata service, this proxy itself; or"
@@ -36,7 +38,9 @@ MEANINGS: dict[str, Meaning] = {
         "The request's `Host` is not a name of this proxy, which is how a web page attacks a local service.",
         "Use `127.0.0.1`, or add the name to `proxy.allowed_hosts`.",
     ),
-    "insufficient_quota": Meaning("Every account that could serve, or the client's key, has used up its money or its limit."),
+    "insufficient_quota": Meaning(
+        "Every account that could serve, or the client's key, has used up its money or its limit."
+    ),
     "internal_error": Meaning(
         "codex-manager itself failed; the request was not sent on as it came.",
         "See its log, and report it.",
