@@ -138,3 +138,19 @@ def test_a_copy_counts_no_further():
     found.count(record())
     assert copy.requests == {("work", "chat/completions", "gpt-4o"): 1}
     assert sum(copy.durations["chat/completions"].counts) == 1
+
+
+def test_ordinary_records_are_in_the_sums_whenever_these_are_read():
+    found = Metrics()
+    usage = Usage(input=10, cached=4, output=6, reasoning=1)
+    for count in (1, 2, 3):
+        found.count(record(usage=usage, cost=Decimal("0.5")))
+        assert list(found.sums.requests.values()) == [count]
+        assert list(found.sums.client_requests.values()) == [count]
+        assert list(found.sums.spent.values()) == [count * 0.5]
+        tokens = {labels[2]: amount for labels, amount in found.sums.tokens.items()}
+        assert tokens == {"input": 6 * count, "cached_input": 4 * count, "output": 5 * count, "reasoning": count}
+    found.count(record(usage=usage, cost=Decimal("0.5"), estimated=True))
+    assert sum(found.sums.requests.values()) == 4
+    assert sum(found.sums.spent.values()) == 2.0
+    assert [sum(histogram.counts) for histogram in found.sums.durations.values()] == [4]
