@@ -30,8 +30,8 @@ HEADERS = {"Authorization": f"Bearer {LOCAL_KEY}", "Content-Type": "application/
 CHAT = b'{"model":"gpt-4o-mini","messages":[{"role":"user","content":"hi"}]}'
 
 
-@pytest.fixture
-def fake():
+@contextlib.contextmanager
+def new_fake():
     with in_thread(FakeOpenAI()) as server:
         server.account("sk-limited")
         server.always("sk-limited", answers.rate_limited(retry_after=60))
@@ -39,10 +39,31 @@ def fake():
         yield server
 
 
+def new_home(path, fake):
+    config = f"proxy:\n  openai_base_url: {fake.base_url}\nrouting:\n  strategy: priority\n"
+    return make_home(path, [account("limited", "sk-limited", priority=2), account("good", KEY)], config)
+
+
+@pytest.fixture
+def fake():
+    with new_fake() as server:
+        yield server
+
+
 @pytest.fixture
 def home(fake, isolated_home):
-    config = f"proxy:\n  openai_base_url: {fake.base_url}\nrouting:\n  strategy: priority\n"
-    return make_home(isolated_home, [account("limited", "sk-limited", priority=2), account("good", KEY)], config)
+    return new_home(isolated_home, fake)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """A fake and one mitmdump for tests that leave nothing behind in them: it takes two seconds to start."""
+    folder = tmp_path_factory.mktemp("shared")
+    with new_fake() as server:
+        made = new_home(folder / "home", server)
+        made.environment["HOME"] = str(folder)
+        with mitm(made, folder) as running:
+            yield server, running
 
 
 class Mitm:
@@ -150,31 +171,32 @@ def tunnel(port, host, cafile):
 
 
 @pytest.mark.parametrize("http2", [False, True])
-def test_connect_to_openai_is_carried_by_the_engine(http2, home, fake, tmp_path):
+def test_connect_to_openai_is_carried_by_the_engine(http2, shared):
     if http2 and not shutil.which("curl"):
         pytest.skip("needs curl for HTTP/2")
-    with mitm(home, tmp_path) as proxy:
-        cafile = proxy.confdir / "mitmproxy-ca-cert.pem"
-        if http2:
-            done = subprocess.run(
-                ["curl", "--http2", "-sS", "-w", "\n%{http_version} %{http_code}", "-x", f"http://127.0.0.1:{proxy.port}", "--cacert",
-                 str(cafile), "-H", f"Authorization: Bearer {LOCAL_KEY}", "-H", "Content-Type: application/json", "-d", CHAT.decode(),
-                 "https://api.openai.com/v1/chat/completions"],
-                capture_output=True, text=True, timeout=30, check=True,
-            )  # fmt: skip
-            body, _, status = done.stdout.rpartition("\n")
-            assert status == "2 200"
-            assert json.loads(body)["object"] == "chat.completion"
-        else:
-            with tunnel(proxy.port, "api.openai.com", cafile) as link:
-                lines = "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items())
-                link.sendall(
-                    f"POST /v1/chat/completions HTTP/1.1\r\nHost: api.openai.com\r\n{lines}Content-Length: {len(CHAT)}\r\n\r\n".encode()
-                    + CHAT
-                )
-                assert link.recv(4096).startswith(b"HTTP/1.1 200 OK\r\n")
-    assert fake.counts(KEY) == 1
-    assert "server connect" not in proxy.said()
+    fake, proxy = shared
+    before, said = fake.counts(KEY), len(proxy.said())
+    cafile = proxy.confdir / "mitmproxy-ca-cert.pem"
+    if http2:
+        done = subprocess.run(
+            ["curl", "--http2", "-sS", "-w", "\n%{http_version} %{http_code}", "-x", f"http://127.0.0.1:{proxy.port}", "--cacert",
+             str(cafile), "-H", f"Authorization: Bearer {LOCAL_KEY}", "-H", "Content-Type: application/json", "-d", CHAT.decode(),
+             "https://api.openai.com/v1/chat/completions"],
+            capture_output=True, text=True, timeout=30, check=True,
+        )  # fmt: skip
+        body, _, status = done.stdout.rpartition("\n")
+        assert status == "2 200"
+        assert json.loads(body)["object"] == "chat.completion"
+    else:
+        with tunnel(proxy.port, "api.openai.com", cafile) as link:
+            lines = "".join(f"{name}: {value}\r\n" for name, value in HEADERS.items())
+            link.sendall(
+                f"POST /v1/chat/completions HTTP/1.1\r\nHost: api.openai.com\r\n{lines}Content-Length: {len(CHAT)}\r\n\r\n".encode()
+                + CHAT
+            )
+            assert link.recv(4096).startswith(b"HTTP/1.1 200 OK\r\n")
+    assert fake.counts(KEY) == before + 1
+    assert "server connect" not in proxy.said()[said:]
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="needs curl for HTTP/2")
@@ -209,17 +231,21 @@ def test_our_own_authority_certifies_hosts_of_ours_alone_where_that_is_asked_for
             tunnel(proxy.port, "api.openai.com", theirs)
 
 
-def test_other_hosts_are_mitmproxys_own_business(home, fake, tmp_path):
+def test_other_hosts_are_mitmproxys_own_business(shared):
     """A plain-http request to another server passes as without us, with whatever key it carries."""
+    fake, proxy = shared
+    before, said = len(fake.log), len(proxy.said())
     with in_thread(FakeOpenAI()) as other:
         other.account("sk-theirs")
-        with mitm(home, tmp_path) as proxy:
-            target = f"http://localhost:{other.base_url.rpartition(':')[2]}/v1/models"
-            status, headers, _ = proxy.ask(target, body=None, headers={"Authorization": "Bearer sk-theirs"})
-            assert status == 200
-            assert "X-Account-ID" not in headers
+        target = f"http://localhost:{other.base_url.rpartition(':')[2]}/v1/models"
+        status, headers, _ = proxy.ask(target, body=None, headers={"Authorization": "Bearer sk-theirs"})
+        assert status == 200
+        assert "X-Account-ID" not in headers
         assert other.counts("sk-theirs") == 1
-    assert fake.counts(KEY) == 0
+    assert len(fake.log) == before
+    assert wait_for(
+        lambda: "server connect" in proxy.said()[said:]
+    )  # mitmproxy's own connection, as the next test may look
 
 
 def test_no_key_is_in_a_dump_a_log_or_a_har(home, fake, tmp_path):
