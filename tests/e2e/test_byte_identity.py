@@ -173,9 +173,12 @@ def test_expect_100_continue_is_answered_before_the_body(proxy, fake):
 
 
 def test_a_connection_serves_many_requests_of_every_kind(proxy, fake):
-    """Keep-alive: nothing of one exchange is left over for the next."""
+    """Keep-alive: nothing of one exchange is left over for the next.
+
+    Without the DELETE: nobody knows its file, so the accounts are asked for it at the same time.
+    """
     before = len(fake.log)
-    kinds = [raw for what, raw in REQUESTS.items() if what not in {"HEAD"}] * 3
+    kinds = [raw for what, raw in REQUESTS.items() if what not in {"HEAD", "DELETE"}] * 3
     with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as link:
         for raw in kinds:
             link.sendall(raw.replace(b"HOST", b"127.0.0.1", 1).replace(b"KEY", LOCAL_KEY.encode(), 1))
