@@ -185,6 +185,18 @@ async def test_a_client_that_leaves_before_the_headers_leaves_nothing_behind():
     assert there.till.records[-1].failure == "gone"
 
 
+async def test_a_failed_stream_that_is_handed_on_shows_no_usage_the_client_did_not_ask_for():
+    async with stage("a", pricing=FlatPricing()) as there:
+        there.fake.script("sk-a", answers.ok() | toxics.reset_mid_stream(1))
+        got = await there.ask(streamed("chat/completions"))
+        assert got.cut
+        assert got.body.startswith(b"data: ")
+        assert b"usage" not in got.body
+        there.fake.script("sk-a", answers.ok() | toxics.reset_mid_stream(1))
+        asked = streamed("chat/completions", stream_options={"include_usage": True})
+        assert b'"usage":null' in (await there.ask(asked)).body
+
+
 async def test_a_failed_stream_costs_nothing():
     async with stage("ab", pricing=FlatPricing()) as there:
         there.fake.script("sk-a", RATE)

@@ -227,7 +227,7 @@ class Carriage:
         self, lease: Lease, upstream: UpstreamAnswer, choice: Choice, *, asked_extra: bool
     ) -> Answer | KeptError:
         """A good status: the answer, once it has begun; or its failure, when it says one first."""
-        answer = held(self._asked.request, upstream)
+        answer = held(self._asked.request, upstream, asked_extra=asked_extra)
         if answer is None:
             return self._good(lease, upstream, choice, asked_extra=asked_extra)
         try:

@@ -59,7 +59,7 @@ class EarlyBody:
                 told.facts.update(answer.facts)
         headers = lower_headers(answer.headers)
         if answer.status != 200 or not headers.get("content-type", "").startswith("text/event-stream"):
-            return _as_it_came(list(self._first.pieces))
+            return _as_it_came(self._first.as_asked())
         encoding = headers.get("content-encoding", "")
         return answer.body if encoding in {"", "identity"} else _decoded(answer.body, encoding)
 

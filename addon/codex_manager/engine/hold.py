@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from codex_manager.core.account import Account
 from codex_manager.core.failure import FailureClass, Verdict
 from codex_manager.core.hold import Hold, Holding, JsonHold, holds, late_failure
+from codex_manager.core.stream_usage import UsageRemover
 from codex_manager.engine.decode_stream import StreamDecoder
 from codex_manager.engine.identity import lower_headers
 from codex_manager.engine.kept import KeptError
@@ -31,21 +32,23 @@ TAIL = 4
 """Pieces at the end of a stream in which its failure is looked for."""
 
 
-def held(request: Request, upstream: UpstreamAnswer) -> "HeldAnswer | None":
-    """The answer to be held, or None when its kind is not."""
+def held(request: Request, upstream: UpstreamAnswer, *, asked_extra: bool = False) -> "HeldAnswer | None":
+    """The answer to be held, or None when its kind is not; `asked_extra` when its usage was asked for by us."""
     if upstream.status != 200 or request.method != "POST":
         return None
     headers = lower_headers(upstream.headers)
     kind = holds(request.method, request.target, headers.get("content-type", ""), headers.get("content-length"))
     if kind is None:
         return None
-    return HeldAnswer(upstream, headers, Hold() if kind == "stream" else JsonHold())
+    return HeldAnswer(upstream, headers, Hold() if kind == "stream" else JsonHold(), asked_extra=asked_extra)
 
 
 class HeldAnswer:
     """An upstream's answer; see the module's docstring. Iterate it only once it is released."""
 
-    def __init__(self, upstream: UpstreamAnswer, lower: Mapping[str, str], hold: Hold | JsonHold) -> None:
+    def __init__(
+        self, upstream: UpstreamAnswer, lower: Mapping[str, str], hold: Hold | JsonHold, *, asked_extra: bool = False
+    ) -> None:
         self.upstream = upstream
         self.lower = lower
         """Its headers, names in lower case."""
@@ -61,6 +64,7 @@ class HeldAnswer:
         """What was read and not handed on."""
         self.cut: UpstreamCutError | None = None
         self._hold = hold
+        self._asked_extra = asked_extra
         self._decoder = None if self.is_plain else StreamDecoder(encoding)
         self._reading: asyncio.Task[bytes] | None = None
         self._is_over = False
@@ -93,6 +97,13 @@ class HeldAnswer:
             if not await self._step(left):
                 break
         return self.state
+
+    def as_asked(self) -> list[bytes]:
+        """What was read, as it would have come had the client alone asked."""
+        if not (self._asked_extra and self.is_plain and self.is_stream):
+            return list(self.pieces)
+        remover = UsageRemover()
+        return [*(remover.feed(piece) for piece in self.pieces), remover.close()]
 
     def release(self) -> None:
         """Let it go, whatever it is."""
@@ -191,7 +202,7 @@ class KeptStreamError(KeptError):
         self.held = answer
         self.headers = answer.hints
         self.verdict = answer.verdict
-        self._held = list(answer.pieces)
+        self._held = answer.as_asked()
         self._cut = answer.cut
 
     def close(self) -> None:
