@@ -297,3 +297,16 @@ def test_no_bytes_are_lost_or_made(pieces):
     assert out == removed([body])
     if b'"usage"' not in body:
         assert out == body
+
+
+def test_a_stream_cut_anywhere_shows_nothing_the_client_did_not_ask_for():
+    """What goes on is the beginning of what would have come without the question."""
+    chunk = b'data: {"id":"c","choices":[{"index":0,"delta":{"content":"hi"}}]}\n\n'
+    asked = chunk[:-3] + b',"usage":null}\n\n'
+    told = b'data: {"id":"c","choices":[],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}\n\n'
+    plain, stream = chunk * 2 + b"data: [DONE]\n\n", asked * 2 + told + b"data: [DONE]\n\n"
+    for end in range(len(stream)):
+        remover = UsageRemover()
+        passed = remover.feed(stream[:end]) + remover.close(cut=True)
+        assert plain.startswith(passed), (end, passed)
+        assert b"usage" not in passed

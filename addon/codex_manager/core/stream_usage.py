@@ -135,12 +135,14 @@ class UsageRemover:
             self._searched = 0
         return b"".join(out)
 
-    def close(self) -> bytes:
-        """The stream is over, or was cut: what is still held."""
+    def close(self, *, cut: bool = False) -> bytes:
+        """The stream is over: what is still held. Of one that was cut nothing: half an event says nothing, and may be what was added."""
         rest = bytes(self._held)
         self._held.clear()
         self._searched = 0
-        return rest if self._passing else _without_usage(rest)
+        if self._passing:
+            return rest
+        return b"" if cut else _without_usage(rest)
 
 
 def _without_usage(event: bytes) -> bytes:

@@ -73,7 +73,7 @@ class Delivery:
                 engine.end(self._lease)
             if tap is not None:
                 tap.end(CUT.failure.value)
-                if rest := tap.rest():
+                if rest := tap.rest(cut=True):
                     self._cut = cut
                     return rest
             raise

@@ -103,7 +103,7 @@ class HeldAnswer:
         if not (self._asked_extra and self.is_plain and self.is_stream):
             return list(self.pieces)
         remover = UsageRemover()
-        return [*(remover.feed(piece) for piece in self.pieces), remover.close()]
+        return [*(remover.feed(piece) for piece in self.pieces), remover.close(cut=self.cut is not None)]
 
     def release(self) -> None:
         """Let it go, whatever it is."""

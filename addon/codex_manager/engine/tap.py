@@ -83,10 +83,10 @@ class Tap:
                 if self._size > TOGETHER:
                     self._read()
 
-    def rest(self) -> bytes:
+    def rest(self, *, cut: bool = False) -> bytes:
         """What was held back to be looked at, once nothing more comes."""
         remover, self._remover = self._remover, None
-        return b"" if remover is None else remover.close()
+        return b"" if remover is None else remover.close(cut=cut)
 
     def end(self, failure: str = "") -> None:
         """Nothing more comes: the answer is whole, or failed so. Whoever leaves once all was said has left nothing."""
