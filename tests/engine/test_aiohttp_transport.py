@@ -28,6 +28,7 @@ from codex_manager.engine.transport import (
 
 
 QUICK = Timeouts(connect=2.0, header=0.3, idle=0.3)
+PATIENT = Timeouts(connect=10.0, header=10.0, idle=10.0)
 
 
 def request(port, *, method=b"POST", target=b"/v1/x", headers=(), body=b"", **more):
@@ -107,7 +108,7 @@ async def test_pieces_arrive_as_they_are_sent(transport):
     """One byte per segment: nobody collects."""
     raw = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n3\r\ndef\r\n0\r\n\r\n"
     async with wire(raw, pieces=0.002) as there:
-        pieces = [piece async for piece in await send(transport, request(there.port))]
+        pieces = [piece async for piece in await send(transport, request(there.port), PATIENT)]
         assert b"".join(pieces) == b"abcdef"
         assert len(pieces) >= 4
 
