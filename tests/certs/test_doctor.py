@@ -19,6 +19,9 @@ from codex_manager_certs.probes import Probe, find_probes
 from codex_manager_certs.witness import Witness
 
 
+pytestmark = pytest.mark.slow  # each of these starts real programs; `.ci/run` runs them
+
+
 @pytest.fixture
 def variables(folder, authority):
     return client_environment(write_bundle(folder, authority), authority.certificate_file)

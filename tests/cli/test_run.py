@@ -22,6 +22,9 @@ from codex_manager.config import presence
 from codex_manager.testing import FakeOpenAI, in_thread
 
 
+pytestmark = pytest.mark.slow  # each of these starts real programs; `.ci/run` runs them
+
+
 Popen: Any = subprocess.Popen  # its pipes are there
 announce: Any = presence.announce
 

@@ -22,6 +22,9 @@ from codex_manager.ledger import Reader
 from codex_manager.testing import FakeOpenAI, answers, in_thread, toxics
 
 
+pytestmark = pytest.mark.slow  # each of these starts real programs; `.ci/run` runs them
+
+
 CHAT: dict[str, Any] = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 20}
 COST, NEED = 22, 52
 PRICES = "prices:\n  gpt-4o: {input: 1000000, output: 1000000}\n"

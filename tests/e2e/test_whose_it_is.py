@@ -25,7 +25,7 @@ from codex_manager.ledger import LedgerError, Reader
 from codex_manager.testing import FakeOpenAI, answers, in_thread
 
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")]
 """The SDK calls assistants that; OpenAI still has them, and so do we."""
 
 KINDS = (

@@ -24,6 +24,9 @@ from codex_manager.ledger import Reader
 from codex_manager.testing import FakeOpenAI, answers, in_thread, toxics
 
 
+pytestmark = pytest.mark.slow  # each of these starts real programs; `.ci/run` runs them
+
+
 MAIN = Path(__file__).parents[2] / "addon" / "main.py"
 KEY = "sk-canary-account-0123456789"
 HEADERS = {"Authorization": f"Bearer {LOCAL_KEY}", "Content-Type": "application/json"}

@@ -5,6 +5,9 @@ import pytest
 from tests.vault.secret_service import STILL_LOCKED, python, session
 
 
+pytestmark = pytest.mark.slow  # each of these starts real programs; `.ci/run` runs them
+
+
 LOCK = """
     import secretstorage
     connection = secretstorage.dbus_init()
