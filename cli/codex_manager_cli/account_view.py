@@ -3,15 +3,14 @@
 Pure: accounts in, text or JSON-ready dictionaries out. Law: of a key only `Secret.hint()` is ever shown.
 """
 
-import unicodedata
-
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from codex_manager.core.account import Account
+from codex_manager.core.telling.columns import columns
 
 
-__all__ = ["as_data", "as_page", "as_table", "columns", "money", "short", "when"]
+__all__ = ["as_data", "as_page", "as_table", "money", "short", "when"]
 
 
 def as_data(account: Account, *, pinned: bool) -> dict[str, Any]:
@@ -84,18 +83,6 @@ def as_page(account: Account, *, pinned: bool) -> str:
     return columns(lines)
 
 
-def columns(rows: Sequence[Sequence[str]]) -> str:
-    """Rows of text, each column as wide as its widest cell on a terminal."""
-    widths = [max(_width(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(
-            cell + " " * (width - _width(cell) if i < len(row) - 1 else 0)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    )
-
-
 def when(moment: str) -> str:
     """A stored time as a person reads it; its microseconds only keep an order."""
     return f"{moment[:10]} {moment[11:19]} UTC" if len(moment) >= 19 else moment or "-"
@@ -118,13 +105,3 @@ def short(items: Sequence[str], limit: int = 32) -> str:
 def money(dollars: float | None) -> str:
     """A limit as a table shows it."""
     return "-" if dollars is None else f"${dollars:,.2f}"
-
-
-def _width(text: str) -> int:
-    """Cells on a terminal: East Asian and emoji take two, combining marks and joiners none."""
-    return sum(
-        0
-        if unicodedata.combining(c) or unicodedata.category(c) in {"Mn", "Cf"}
-        else 1 + (unicodedata.east_asian_width(c) in "WF")
-        for c in text
-    )

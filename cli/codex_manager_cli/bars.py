@@ -6,7 +6,7 @@ characters (`plain`) it is drawn with `#`. Law: an amount above nothing is never
 
 from collections.abc import Sequence
 
-from codex_manager_cli.account_view import columns
+from codex_manager.core.telling.columns import columns
 
 
 __all__ = ["bars", "can_draw"]

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from codex_manager.config.paths import Paths
-from codex_manager_cli.account_view import columns
+from codex_manager.core.telling.columns import columns
 from codex_manager_cli.certs_doctor import doctor
 from codex_manager_cli.certs_session import bundle_of, configured_hosts, opened, tell, told
 from codex_manager_cli.certs_trust import trust

@@ -8,7 +8,7 @@ import os
 import click
 
 from codex_manager.config.paths import Paths
-from codex_manager_cli.account_view import columns
+from codex_manager.core.telling.columns import columns
 from codex_manager_cli.certs_session import bundle_of, opened
 from codex_manager_cli.talk import emit_json, fail, say
 

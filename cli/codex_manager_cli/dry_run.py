@@ -19,13 +19,13 @@ from codex_manager.core.habits import DEFAULT_OUTPUT
 from codex_manager.core.pricing import ZERO
 from codex_manager.core.routing import Candidate, Choice, Facts, Refusal
 from codex_manager.core.session import told_key
+from codex_manager.core.telling.amounts import number
+from codex_manager.core.telling.columns import columns
+from codex_manager.core.telling.durations import span
+from codex_manager.core.telling.reasons import Out, layer_of, out_words, until_words, why
 from codex_manager.core.usage import Usage
-from codex_manager_cli.account_view import columns
 from codex_manager_cli.known_state import Kept, candidates_of, overlaid, policy_of, state_now
-from codex_manager_cli.reasons import Out, layer_of, out_words, until_words, why
 from codex_manager_cli.talk import fail
-from codex_manager_cli.usage_limits import span
-from codex_manager_cli.usage_view import number
 
 
 if TYPE_CHECKING:

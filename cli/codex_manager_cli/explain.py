@@ -20,8 +20,8 @@ from codex_manager_cli.talk import emit_json, fail, say
 if TYPE_CHECKING:  # heavier than what `--help` may load
     from codex_manager.core.account import Account
     from codex_manager.core.record import Record
+    from codex_manager.core.telling.story import Story
     from codex_manager.ledger import Reader
-    from codex_manager_cli.explain_story import Story
 
 __all__ = ["explain"]
 
@@ -41,9 +41,9 @@ def explain(request_id: str | None, *, last: bool, as_json: bool) -> None:
 
     REQUEST_ID is what the answer's header `X-Codex-Manager-Request-Id` says, or a unique beginning of it.
     """
+    from codex_manager.core.telling.story_data import as_data
+    from codex_manager.core.telling.story_page import as_page
     from codex_manager.ledger import LedgerMissingError, Reader
-    from codex_manager_cli.explain_data import as_data
-    from codex_manager_cli.explain_view import as_page
 
     if (request_id is None) != last:
         fail("give the id of a request, or --last", hint="it is in the header X-Codex-Manager-Request-Id", exit_code=2)
@@ -119,7 +119,7 @@ def _unknown(reader: "Reader", beginning: str, paths: Paths) -> None:
 
 
 def _stories(reader: "Reader", records: "Sequence[Record]", accounts: "Sequence[Account]") -> "list[Story]":
-    from codex_manager_cli.explain_story import Story
+    from codex_manager.core.telling.story import Story
     from codex_manager_cli.usage_names import display_names
 
     labels: Mapping[str, str] = display_names({**reader.labels(), **{a.id: a.label for a in accounts}})

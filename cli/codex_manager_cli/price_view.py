@@ -8,8 +8,8 @@ from decimal import Decimal
 from typing import Any, Final
 
 from codex_manager.core.rates import PICO, Rates, TokenRates
+from codex_manager.core.telling.columns import columns
 from codex_manager.ledger.prices import Quote
-from codex_manager_cli.account_view import columns
 
 
 __all__ = ["as_data", "as_page", "as_table"]

@@ -180,9 +180,9 @@ def _show(shown: Sequence[tuple[Snapshot, tuple[Decimal, Decimal]]]) -> None:
     """A line for each figure that OpenAI told, ours beside it; then its limits, where it told any."""
     import datetime as dt
 
-    from codex_manager_cli.account_view import columns
+    from codex_manager.core.telling.amounts import dollars
+    from codex_manager.core.telling.columns import columns
     from codex_manager_cli.usage_limits import Comparison, comparison_table
-    from codex_manager_cli.usage_view import dollars
 
     def line(snapshot: Snapshot, window: Literal["day", "month"], own: Decimal, provider: Decimal) -> Comparison:
         taken_at = dt.datetime.fromtimestamp(snapshot.taken_at, dt.UTC)
@@ -211,7 +211,7 @@ def _show(shown: Sequence[tuple[Snapshot, tuple[Decimal, Decimal]]]) -> None:
 def _data(snapshot: Snapshot, figures: tuple[Decimal, Decimal]) -> dict[str, Any]:
     """For programs."""
     from codex_manager.core.snapshot import DRIFT_AT, drift
-    from codex_manager_cli.usage_view import number
+    from codex_manager.core.telling.amounts import number
 
     drifts = {"day": drift(snapshot.today, figures[0]), "month": drift(snapshot.month, figures[1])}
     money = {"today_usd": snapshot.today, "month_usd": snapshot.month, "hard_limit_usd": snapshot.hard_limit}

@@ -9,10 +9,10 @@ from typing import Any
 
 from codex_manager.core.allowance import dollars
 from codex_manager.core.picture import Picture, side_by_side
-from codex_manager_cli.account_view import columns
+from codex_manager.core.telling.amounts import number, usd, whole
+from codex_manager.core.telling.columns import columns, right
 from codex_manager_cli.replayed import Shown
 from codex_manager_cli.usage_names import display_names
-from codex_manager_cli.usage_view import number, right, usd, whole
 
 
 __all__ = ["as_data", "as_table", "notes"]

@@ -5,7 +5,8 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from codex_manager_cli.account_view import columns, when
+from codex_manager.core.telling.columns import columns
+from codex_manager_cli.account_view import when
 
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from codex_manager_cli.account_view import columns
-from codex_manager_cli.usage_limits import span
-from codex_manager_cli.usage_view import dollars, percent, right
+from codex_manager.core.telling.amounts import dollars, percent
+from codex_manager.core.telling.columns import columns, right
+from codex_manager.core.telling.durations import span
 
 
 __all__ = ["as_page"]

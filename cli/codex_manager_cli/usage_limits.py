@@ -11,8 +11,9 @@ from decimal import Decimal
 from typing import Any, Final, Literal
 
 from codex_manager.core.snapshot import DRIFT_AT, drift
-from codex_manager_cli.account_view import columns
-from codex_manager_cli.usage_view import dollars, number, percent, right
+from codex_manager.core.telling.amounts import dollars, number, percent
+from codex_manager.core.telling.columns import columns, right
+from codex_manager.core.telling.durations import span
 
 
 __all__ = [
@@ -21,7 +22,6 @@ __all__ = [
     "comparison_data",
     "comparison_table",
     "forecast",
-    "span",
     "standing_data",
     "standing_table",
 ]
@@ -150,16 +150,6 @@ def comparison_data(each: Comparison) -> dict[str, Any]:
         "source": each.source,
         "taken_at": each.taken_at.isoformat(),
     }
-
-
-def span(seconds: float) -> str:
-    """A time to wait, as two units at most: 3 d 4 h, 5 h 12 m, 40 s."""
-    left = max(0, round(seconds))
-    for unit, size, lower, smaller in (("d", 86_400, "h", 3600), ("h", 3600, "m", 60)):
-        if left >= size:
-            rest = left % size // smaller
-            return f"{left // size} {unit}" + (f" {rest} {lower}" if rest else "")
-    return f"{left // 60} m" if left >= 60 else f"{left} s"
 
 
 def _state(each: Standing, warn_at: float) -> str:

@@ -15,6 +15,7 @@ import click
 
 from codex_manager.config.paths import Paths
 from codex_manager.core.account import Account
+from codex_manager.core.telling.amounts import dollars, number
 from codex_manager.ledger import Reader
 from codex_manager.vault.errors import VaultError
 from codex_manager.vault.store import ClientKey
@@ -32,7 +33,7 @@ from codex_manager_cli.usage_limits import (
 )
 from codex_manager_cli.usage_names import FilterError, Filters, account_ids, client_named, display_names
 from codex_manager_cli.usage_report import OPEN_END, STRETCHES
-from codex_manager_cli.usage_view import Line, as_data, as_table, dollars, number
+from codex_manager_cli.usage_view import Line, as_data, as_table
 
 
 __all__ = ["Report"]

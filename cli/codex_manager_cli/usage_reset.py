@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from codex_manager.config.paths import Paths
+from codex_manager.core.telling.amounts import dollars, number
 from codex_manager_cli.account_fields import shorten
 from codex_manager_cli.talk import emit_json, fail, say, warn
-from codex_manager_cli.usage_view import dollars, number
 
 
 if TYPE_CHECKING:  # heavier than what `--help` may load

@@ -12,10 +12,11 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Final
 
-from codex_manager_cli.account_view import columns
+from codex_manager.core.telling.amounts import exact, number, percent, usd, whole
+from codex_manager.core.telling.columns import columns, right
 
 
-__all__ = ["Line", "as_csv", "as_data", "as_table", "dollars", "right", "usd", "whole"]
+__all__ = ["Line", "as_csv", "as_data", "as_table"]
 
 FIELDS: Final = (
     "requests",
@@ -113,40 +114,3 @@ def as_csv(lines: Sequence[Line], heading: str) -> str:
         values["name"] = f"'{line.name}" if line.name[:1] in {"=", "+", "-", "@", "\t", "\r"} else line.name
         writer.writerow(["" if value is None else value for value in values.values()])
     return out.getvalue()
-
-
-def right(rows: Sequence[Sequence[str]], *, first: int, last: int | None = None) -> list[tuple[str, ...]]:
-    """The rows with the columns from `first` up to `last` flush right."""
-    flush = range(len(rows[0]))[first:last]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    return [tuple(cell.rjust(widths[i]) if i in flush else cell for i, cell in enumerate(row)) for row in rows]
-
-
-def whole(count: int) -> str:
-    """12,345."""
-    return f"{count:,}" if count else "-"
-
-
-def usd(amount: Decimal) -> str:
-    """For a column: four places, so that a cheap request is not nothing."""
-    return f"{amount:,.4f}"
-
-
-def dollars(amount: Decimal | float) -> str:
-    """For a sentence: $12.34."""
-    return f"${amount:,.2f}"
-
-
-def percent(share: float) -> str:
-    """85 %; what is above nothing is never 0 %."""
-    return "<1 %" if 0 < share < 0.01 else f"{share:.0%}".replace("%", " %")
-
-
-def number(amount: Decimal) -> float:
-    """For JSON. A float holds billionths of a dollar exactly enough up to millions of dollars."""
-    return float(round(amount, 9))
-
-
-def exact(amount: Decimal) -> str:
-    """Plain digits, never an exponent."""
-    return f"{amount:f}"

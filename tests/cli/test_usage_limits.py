@@ -13,7 +13,6 @@ from codex_manager_cli.usage_limits import (
     comparison_data,
     comparison_table,
     forecast,
-    span,
     standing_data,
     standing_table,
 )
@@ -74,11 +73,3 @@ def test_drift_beyond_a_tenth_is_told():
 def test_the_months_end_is_foreseen_at_the_pace_of_the_last_week(month, week, age, left, expected):
     foreseen = forecast(Decimal(month), Decimal(week), age_s=age * DAY, left_s=left * DAY)
     assert round(foreseen, 6) == Decimal(expected)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "said"),
-    [(-5, "0 s"), (0, "0 s"), (59, "59 s"), (60, "1 m"), (3599, "59 m"), (3600, "1 h"), (38_280, "10 h 38 m"), (90_000, "1 d 1 h")],
-)  # fmt: skip
-def test_a_time_to_wait_has_two_units_at_most(seconds, said):
-    assert span(seconds) == said

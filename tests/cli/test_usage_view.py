@@ -5,7 +5,7 @@ import io
 
 from decimal import Decimal
 
-from codex_manager_cli.usage_view import Line, as_csv, as_data, as_table, dollars, percent, usd
+from codex_manager_cli.usage_view import Line, as_csv, as_data, as_table
 
 
 WORK = Line(
@@ -48,7 +48,5 @@ def test_data_has_numbers():
     assert list(as_data(WORK))[:2] == ["name", "key"]
 
 
-def test_shares_and_money_in_words():
-    assert [percent(share) for share in (0, 0.0001, 0.155, 1, 12.5)] == ["0 %", "<1 %", "16 %", "100 %", "1250 %"]
-    assert (usd(Decimal("1234.5")), dollars(Decimal("1234.567"))) == ("1,234.5000", "$1,234.57")
+def test_no_money_is_not_estimated():
     assert Line(name="x", usd=Decimal(0), estimated_usd=Decimal(0)).estimated == 0.0

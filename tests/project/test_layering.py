@@ -29,7 +29,7 @@ ONLY_IN = {
 PURE = {
     "__future__", "bisect", "collections", "contextlib", "dataclasses", "email", "enum", "fnmatch", "functools", "hashlib", "heapq",
     "hmac", "itertools", "json", "math", "operator", "random", "re", "string", "types", "typing", "datetime", "decimal", "urllib",
-    "gzip", "zlib", "abc", "traceback", "ipaddress",
+    "gzip", "zlib", "abc", "traceback", "ipaddress", "unicodedata",
 }  # fmt: skip
 
 

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from codex_manager.core.record import Attempt, Record
-from codex_manager_cli.explain_story import TOLD, Story, saved
-from codex_manager_cli.reasons import layer_of
-from codex_manager_cli.usage_view import number
+from codex_manager.core.telling.amounts import number
+from codex_manager.core.telling.reasons import layer_of
+from codex_manager.core.telling.story import TOLD, Story, saved
 
 
 __all__ = ["as_data"]

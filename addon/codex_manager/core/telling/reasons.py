@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from typing import Final
 
-from codex_manager_cli.usage_limits import span
+from codex_manager.core.telling.durations import span
 
 
-__all__ = ["Out", "clock", "failure_words", "layer_of", "out_words", "seconds", "until_words", "why"]
+__all__ = ["Out", "clock", "failure_words", "layer_of", "out_words", "until_words", "why"]
 
 OWNERSHIP, AFFINITY, STRATEGY = "ownership", "affinity", "strategy"
 
@@ -111,12 +111,3 @@ def clock(moment: float, at: float, zone: tzinfo | None) -> str:
     """A time of day, with its date when that is another than that of `at`. `zone` None: this machine's."""
     there, here = (datetime.fromtimestamp(each, UTC).astimezone(zone) for each in (moment, at))
     return f"{there:%H:%M:%S}" if there.date() == here.date() else f"{there:%Y-%m-%d %H:%M:%S}"
-
-
-def seconds(duration: float) -> str:
-    """A duration that may be short: 12 ms, 0.84 s, 12.3 s, 4 m."""
-    if duration < 0.0995:
-        return f"{duration * 1000:.0f} ms"
-    if duration < 9.995:
-        return f"{duration:.2f} s"
-    return f"{duration:.1f} s" if duration < 99.95 else span(duration)

@@ -10,11 +10,11 @@ from decimal import Decimal
 
 from codex_manager.core.allowance import dollars
 from codex_manager.core.record import Attempt, Record
-from codex_manager_cli.account_view import columns
-from codex_manager_cli.explain_story import TOLD, Story, saved
-from codex_manager_cli.reasons import Out, failure_words, out_words, seconds, until_words, why
-from codex_manager_cli.usage_limits import span
-from codex_manager_cli.usage_view import exact
+from codex_manager.core.telling.amounts import exact
+from codex_manager.core.telling.columns import columns
+from codex_manager.core.telling.durations import seconds, span
+from codex_manager.core.telling.reasons import Out, failure_words, out_words, until_words, why
+from codex_manager.core.telling.story import TOLD, Story, saved
 
 
 __all__ = ["as_page"]

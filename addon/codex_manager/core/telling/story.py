@@ -10,7 +10,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from codex_manager.core.record import Record
-from codex_manager_cli.reasons import Out
+from codex_manager.core.telling.reasons import Out
 
 
 __all__ = ["TOLD", "Story", "saved"]
