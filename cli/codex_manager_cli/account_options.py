@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from codex_manager_cli.account_fields import CHECKS, FieldError, check
+from codex_manager.accounts.fields import CHECKS, FieldError, check
 from codex_manager_cli.limit_options import limit_options, models_option, warn_unless_held
 from codex_manager_cli.talk import fail
 

@@ -12,16 +12,16 @@ from typing import Any
 
 import click
 
+from codex_manager.accounts.public import as_data
 from codex_manager.config.errors import ConfigError
 from codex_manager.config.paths import Paths
 from codex_manager.core.account import Account
 from codex_manager.core.secret import Secret
+from codex_manager.core.telling.quoting import shorten
 from codex_manager.vault.names import folded
 from codex_manager.vault.store import Vault, new_account
 from codex_manager_cli import session
-from codex_manager_cli.account_fields import shorten
 from codex_manager_cli.account_options import account_options, checked_fields, field_or_fail, only_dash
-from codex_manager_cli.account_view import as_data
 from codex_manager_cli.talk import emit_json, fail, say, warn
 from codex_manager_cli.terminal import secret
 

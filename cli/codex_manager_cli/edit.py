@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
+from codex_manager.accounts.public import as_data
 from codex_manager.config.paths import Paths
 from codex_manager_cli import session
 from codex_manager_cli.account_options import account_options, checked_fields, field_or_fail, only_dash
-from codex_manager_cli.account_view import as_data
 from codex_manager_cli.add import check_online, refuse_known_key
 from codex_manager_cli.lookup import find
 from codex_manager_cli.talk import emit_json, fail, say

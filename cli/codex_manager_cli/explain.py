@@ -96,7 +96,7 @@ def _named(reader: "Reader", beginning: str, paths: Paths) -> "list[Record]":
 def _unknown(reader: "Reader", beginning: str, paths: Paths) -> None:
     from codex_manager.config.errors import ConfigError
     from codex_manager.config.load import load
-    from codex_manager_cli.account_fields import shorten
+    from codex_manager.core.telling.quoting import shorten
 
     oldest = reader.health().oldest
     try:

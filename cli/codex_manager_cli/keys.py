@@ -9,12 +9,13 @@ from typing import Any
 
 import click
 
+from codex_manager.accounts.fields import FieldError, check_label
 from codex_manager.config.paths import Paths
 from codex_manager.core.telling.columns import columns
+from codex_manager.core.telling.quoting import shorten
 from codex_manager.vault.errors import ClientKeyNotFoundError
 from codex_manager.vault.store import ClientKey
 from codex_manager_cli import session
-from codex_manager_cli.account_fields import FieldError, check_label, shorten
 from codex_manager_cli.account_options import checked_fields
 from codex_manager_cli.account_view import money, short, when
 from codex_manager_cli.limit_options import limit_options, models_option

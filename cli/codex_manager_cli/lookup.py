@@ -8,10 +8,10 @@ import difflib
 from collections.abc import Sequence
 
 from codex_manager.core.account import Account
+from codex_manager.core.telling.quoting import shorten
 from codex_manager.vault import names
 from codex_manager.vault.errors import AccountNotFoundError, AmbiguousIdentifierError
 from codex_manager.vault.store import Vault
-from codex_manager_cli.account_fields import shorten
 from codex_manager_cli.talk import fail
 
 

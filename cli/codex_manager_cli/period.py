@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Final, Literal
 
-from codex_manager_cli.account_fields import shorten
+from codex_manager.core.telling.quoting import shorten
 
 
 __all__ = ["EXAMPLES", "Period", "PeriodError", "day_of", "month_of", "period"]

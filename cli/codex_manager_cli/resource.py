@@ -157,7 +157,7 @@ def forget(name: str) -> None:
 
 
 def _checked(name: str) -> str:
-    from codex_manager_cli.account_fields import shorten
+    from codex_manager.core.telling.quoting import shorten
 
     name = name.strip()
     if _ID.fullmatch(name) is None:

@@ -14,16 +14,17 @@ from typing import Any
 
 import click
 
+from codex_manager.accounts import transfer_format
+from codex_manager.accounts.import_plan import ConflictError, Plan, Wish, plan
+from codex_manager.accounts.transfer_format import Parcel, TransferError
 from codex_manager.config.paths import Paths
 from codex_manager.core.account import Account
 from codex_manager.core.secret import Secret
+from codex_manager.core.telling.quoting import shorten
 from codex_manager.vault import sealed_file
 from codex_manager.vault.store import Vault, new_account
-from codex_manager_cli import session, terminal, transfer_format
-from codex_manager_cli.account_fields import shorten
-from codex_manager_cli.import_plan import ConflictError, Plan, Wish, plan
+from codex_manager_cli import session, terminal
 from codex_manager_cli.talk import emit_json, fail, say, warn
-from codex_manager_cli.transfer_format import Parcel, TransferError
 
 
 __all__ = ["PASSPHRASE_VARIABLE", "export", "import_"]

@@ -12,9 +12,9 @@ from typing import Final
 from codex_manager.core.account import Account
 from codex_manager.core.models import allows, check_scope
 from codex_manager.core.secret import Secret
+from codex_manager.core.telling.quoting import shorten
 from codex_manager.vault import names
 from codex_manager.vault.errors import AccountNotFoundError, AmbiguousIdentifierError
-from codex_manager_cli.account_fields import shorten
 
 
 __all__ = ["NOBODY", "FilterError", "Filters", "account_ids", "client_named", "display_names"]

@@ -15,7 +15,7 @@ import click
 
 from codex_manager.config.paths import Paths
 from codex_manager.core.telling.amounts import dollars, number
-from codex_manager_cli.account_fields import shorten
+from codex_manager.core.telling.quoting import shorten
 from codex_manager_cli.talk import emit_json, fail, say, warn
 
 

@@ -17,10 +17,11 @@ ALLOWED = {
     "vault": {"core"},
     "certs": set(),
     "config": {"core"},
+    "accounts": {"vault", "ledger", "provider", "config", "core"},
     "engine": {"core"},
     "testing": {"core"},
-    "proxy": {"engine", "ledger", "provider", "vault", "certs", "core", "config"},
-    "cli": {"certs", "vault", "ledger", "provider", "core", "config", "testing"},
+    "proxy": {"engine", "accounts", "ledger", "provider", "vault", "certs", "core", "config"},
+    "cli": {"accounts", "certs", "vault", "ledger", "provider", "core", "config", "testing"},
 }
 ONLY_IN = {
     "mitmproxy": {"proxy"}, "aiohttp": {"engine"}, "click": {"cli"}, "keyring": {"vault"}, "uvloop": {"proxy"},

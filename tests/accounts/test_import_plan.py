@@ -4,10 +4,10 @@ import json
 
 import pytest
 
+from codex_manager.accounts.import_plan import ConflictError, plan
+from codex_manager.accounts.transfer_format import parse
 from codex_manager.core.secret import Secret
 from codex_manager.vault.store import new_account
-from codex_manager_cli.import_plan import ConflictError, plan
-from codex_manager_cli.transfer_format import parse
 
 
 def stored(label, key):

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from codex_manager.accounts.transfer_format import TransferError, dump, parse
 from codex_manager.core.secret import Secret
 from codex_manager.vault.store import new_account
-from codex_manager_cli.transfer_format import TransferError, dump, parse
 
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from codex_manager.accounts.fields import CHECKS, FieldError, check
 from codex_manager.core.account import Account
+from codex_manager.core.telling.quoting import shorten
 from codex_manager.vault.names import folded
-from codex_manager_cli.account_fields import CHECKS, FieldError, check, shorten
 
 
 __all__ = ["FORMAT", "VERSION", "Draft", "Parcel", "TransferError", "dump", "parse"]

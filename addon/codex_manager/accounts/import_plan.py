@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from codex_manager.accounts.fields import LABEL_MAX
+from codex_manager.accounts.transfer_format import Draft
 from codex_manager.core.account import Account
+from codex_manager.core.telling.quoting import shorten
 from codex_manager.vault.names import folded
-from codex_manager_cli.account_fields import LABEL_MAX, shorten
-from codex_manager_cli.transfer_format import Draft
 
 
 __all__ = ["Addition", "ConflictError", "Plan", "Wish", "plan"]

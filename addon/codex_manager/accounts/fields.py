@@ -1,6 +1,6 @@
-"""What each field of an account may hold, whichever way it came: an option, an edit, an import.
+"""What each field of an account may hold, whichever way it came: an option, a form, an import.
 
-Knows the rules and their sentences; knows neither click nor the vault. Law: a check returns the value to store or
+Knows the rules and their sentences; knows neither who asks nor the vault. Law: a check returns the value to store or
 raises `FieldError` with one sentence that names the field; no sentence ever holds a secret or a wall of input.
 """
 
@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable
 
 from codex_manager.config.address import normal_base_url
 from codex_manager.core.models import check_scope
-from codex_manager.core.secret import Secret, mask_keys
+from codex_manager.core.secret import Secret
+from codex_manager.core.telling.quoting import shorten
 
 
-__all__ = ["CHECKS", "FieldError", "check", "check_label", "check_secret", "shorten"]
+__all__ = ["CHECKS", "FieldError", "check", "check_label", "check_secret"]
 
 LABEL_MAX = 64
 """Characters; fits a table row and a response header."""
@@ -30,13 +31,6 @@ MONEY_MAX = 1e9
 
 class FieldError(ValueError):
     """A value that cannot be stored; the text is a sentence without a full stop."""
-
-
-def shorten(text: str, limit: int = 40) -> str:
-    """What a message may quote of somebody's input: printable, never a wall of it, and no key in the wrong place."""
-    text = mask_keys(text[: limit + KEY_MAX])
-    shown = "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text[: limit + 1])
-    return shown if len(text) <= limit else shown[:limit] + "…"
 
 
 def check_label(value: object, what: str = "label") -> str:

@@ -1,0 +1,1 @@
+"""Managing accounts, whoever asks: the command line, the dashboard, mitmproxy's command bar."""
