@@ -11,6 +11,7 @@ from contextlib import ExitStack
 
 import click
 
+from codex_manager.accounts.lookup import find
 from codex_manager.accounts.public import as_data
 from codex_manager.config.paths import Paths
 from codex_manager.vault.errors import VaultTamperedError
@@ -20,7 +21,6 @@ from codex_manager_cli.account_options import field_or_fail
 from codex_manager_cli.account_view import as_page, as_table
 from codex_manager_cli.add import add
 from codex_manager_cli.edit import edit
-from codex_manager_cli.lookup import find
 from codex_manager_cli.talk import emit_json, fail, say, warn
 
 

@@ -3,17 +3,20 @@
 Law: what was not given stays as it is, also when another process changes it at the same moment.
 """
 
+import os
+
 from contextlib import ExitStack
 from typing import Any
 
 import click
 
+from codex_manager.accounts.intake import Intake
+from codex_manager.accounts.lookup import find
 from codex_manager.accounts.public import as_data
 from codex_manager.config.paths import Paths
 from codex_manager_cli import session
 from codex_manager_cli.account_options import account_options, checked_fields, field_or_fail, only_dash
-from codex_manager_cli.add import check_online, refuse_known_key
-from codex_manager_cli.lookup import find
+from codex_manager_cli.add import asked
 from codex_manager_cli.talk import emit_json, fail, say
 from codex_manager_cli.terminal import secret
 
@@ -56,21 +59,22 @@ def edit(
     if not changes and not wants_key and admin_key is None and not no_admin_key:
         fail("nothing to change", hint="see what can be changed with `codex-manager edit --help`", exit_code=2)
     paths = Paths.locate()
+    intake = Intake(paths, os.environ, session.tell)
     with ExitStack() as stack:
         vault = session.opened(paths, stack)
         account = find(vault, identifier)
         if wants_key:
             changes["api_key"] = field_or_fail("api_key", secret("new API key", "-"))
-            refuse_known_key(paths, vault, changes["api_key"], own=account.id)
+            intake.refuse_known_key(vault, changes["api_key"], own=account.id)
         if admin_key is not None:
             changes["admin_key"] = field_or_fail("admin_key", secret("admin key", "-"))
         if no_admin_key:
             changes["admin_key"] = None
         if wants_key and not no_check:
-            checked, _ = check_online(paths, account.replace(**changes))
+            checked, _ = asked(intake, account.replace(**changes))
             if checked.organization != account.organization:
                 changes["organization"] = checked.organization
-        stored = vault.edit(account.id, **changes)
+        stored = intake.change(vault, account.id, changes)
         if as_json:
             emit_json(as_data(stored, pinned=vault.pinned_account() == stored.id))
     say(f"changed {stored.label!r}: {', '.join(_called(field) for field in changes)}")

@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "export": ("codex_manager_cli.transfer:export", "Export the accounts, encrypted unless asked."),
     "refresh": ("codex_manager_cli.refresh:refresh", "Ask OpenAI now what the accounts have spent."),
     "proxy": ("codex_manager_cli.proxy:proxy", "Start the proxy."),
+    "web": ("codex_manager_cli.proxy:web", "Start the proxy with its page: live calls, dashboard."),
     "run": ("codex_manager_cli.run:run", "Run a command that uses the accounts."),
     "env": ("codex_manager_cli.env:env", "Print what leads a shell's programs to the proxy."),
     "certs": ("codex_manager_cli.certs:certs", "The certificate authority for clients of `HTTPS_PROXY`."),
@@ -57,10 +58,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 @click.version_option(__version__, prog_name="codex-manager")
 @click.option("--debug", is_flag=True, help="Show a traceback (as CODEX_MANAGER_DEBUG=1).")
 def cli(*, debug: bool) -> None:
-    """Several OpenAI accounts behind one endpoint.
-
-    Start with `codex-manager demo`, then `init`, `add` and `proxy`.
-    """
+    """Several OpenAI accounts behind one endpoint. Start with `demo`, then `init`, `add` and `proxy`."""
     if debug:
         os.environ["CODEX_MANAGER_DEBUG"] = "1"  # processes that we start see it, too
 

@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from codex_manager.accounts.lookup import find
 from codex_manager.config.paths import Paths
 from codex_manager.core.account import Account
 from codex_manager.core.snapshot import Snapshot
 from codex_manager_cli import session
-from codex_manager_cli.lookup import find
 from codex_manager_cli.talk import emit_json, fail, say, warn
 
 

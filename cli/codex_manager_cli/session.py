@@ -11,7 +11,8 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from codex_manager.config.errors import ConfigError
+from codex_manager.accounts import making
+from codex_manager.accounts.notes import Note
 from codex_manager.config.paths import Paths
 from codex_manager.core.secret import Secret
 from codex_manager.vault import masterkey
@@ -25,13 +26,13 @@ __all__ = [
     "NO_VAULT",
     "NO_VAULT_HINT",
     "existing",
-    "local_keys",
     "made",
     "made_on_the_way",
     "made_saying",
     "opened",
     "prompt",
     "proven",
+    "tell",
     "vault_there",
 ]
 
@@ -39,6 +40,11 @@ NO_VAULT = "no vault yet"
 NO_VAULT_HINT = "make one with `codex-manager init`, or add the first account with `codex-manager add LABEL`"
 TRIES = 3
 """Times a master key may be typed; su and ssh allow as many."""
+
+
+def tell(note: Note) -> None:
+    """Say what somebody should hear, when it is due."""
+    (warn if note.is_warning else say)(note.text)
 
 
 def prompt() -> Callable[[str], str] | None:
@@ -83,13 +89,8 @@ def made_on_the_way(paths: Paths, stack: ExitStack) -> Vault:
 
 def made_saying(paths: Paths) -> Vault:
     """A new vault, and a word on where its key is."""
-    vault, source = masterkey.create_vault(paths.vault_file, environ=os.environ, prompt=prompt())
-    where = {
-        "environment": f"its key is what {masterkey.VARIABLE} holds: keep that, nothing opens the vault without it",
-        "keyring": "its key is a random one, kept in this system's keyring",
-        "prompt": "its key is what you typed: remember it, nothing opens the vault without it",
-    }[source]
-    say(f"made the vault {paths.vault_file}; {where}")
+    vault, note = making.made(paths, os.environ, prompt())
+    tell(note)
     return vault
 
 
@@ -109,16 +110,3 @@ def proven[T](vault_file: Path, use: Callable[[Path, Secret], T], *, even_locked
                 raise
             say(f"{error}; try again")
     raise AssertionError("the last try returns or raises")
-
-
-def local_keys(paths: Paths) -> tuple[Secret, ...]:
-    """The keys clients send to the proxy, as configured; an unreadable configuration leaves the default ones."""
-    from codex_manager.config.load import load
-    from codex_manager.config.schema import Config
-
-    defaults = Config().local_keys
-    try:
-        return (*defaults, *load(paths).local_keys)
-    except ConfigError as error:
-        warn(f"the configuration cannot be read: {error}")
-        return defaults

@@ -10,19 +10,19 @@ import sys
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
 
-from codex_manager.accounts import transfer_format
-from codex_manager.accounts.import_plan import ConflictError, Plan, Wish, plan
-from codex_manager.accounts.transfer_format import Parcel, TransferError
+from codex_manager.accounts import importing, transfer_format
+from codex_manager.accounts.errors import ImportConflictError
+from codex_manager.accounts.import_plan import Plan, Wish
+from codex_manager.accounts.intake import local_keys
+from codex_manager.accounts.transfer_format import Parcel
 from codex_manager.config.paths import Paths
 from codex_manager.core.account import Account
 from codex_manager.core.secret import Secret
 from codex_manager.core.telling.quoting import shorten
 from codex_manager.vault import sealed_file
-from codex_manager.vault.store import Vault, new_account
 from codex_manager_cli import session, terminal
 from codex_manager_cli.talk import emit_json, fail, say, warn
 
@@ -30,8 +30,6 @@ from codex_manager_cli.talk import emit_json, fail, say, warn
 __all__ = ["PASSPHRASE_VARIABLE", "export", "import_"]
 
 PASSPHRASE_VARIABLE = "CODEX_MANAGER_EXPORT_PASSPHRASE"  # noqa: S105 - the name of a variable, not a passphrase
-FILE_MAX = 64 * 1024 * 1024
-"""Bytes read of an import; ten thousand accounts are under 10 MB."""
 SHORT_PASSPHRASE = 15
 """Below this many characters a sealed file that travels deserves a warning (NIST SP 800-63B-4 asks as many of a lone password)."""
 
@@ -59,21 +57,18 @@ def import_(file: str, *, on_conflict: Wish | None, dry_run: bool, passphrase_st
     text = _read(file)
     if sealed_file.is_sealed(text):
         text = sealed_file.open_text(text, _passphrase(new=False, from_stdin=passphrase_stdin))
-    try:
-        parcel = transfer_format.parse(text)
-    except TransferError as error:
-        fail(f"{error}; nothing was imported")
+    parcel = importing.parcel_of(text)
     paths = Paths.locate()
     with ExitStack() as stack:
         vault = session.existing(paths, stack)
-        _refuse_local_keys(paths, parcel)
+        importing.refuse_local_keys(local_keys(paths, os.environ, session.tell), parcel)
         if dry_run:
             done = _planned(vault.accounts() if vault else [], parcel, on_conflict)
         else:
             vault = vault or session.made_on_the_way(paths, stack)
             with vault.transaction():
                 done = _planned(vault.accounts(), parcel, on_conflict)
-                _carry_out(vault, done)
+                importing.carry_out(vault, done)
     if parcel.ignored:
         warn(f"left out, because codex-manager has no such field: {', '.join(parcel.ignored[:10])}")
     _report(done, dry_run=dry_run, as_json=as_json)
@@ -112,33 +107,11 @@ def export(file: str | None, *, plaintext: bool, force: bool, passphrase_stdin: 
 
 def _planned(stored: list[Account], parcel: Parcel, wish: Wish | None) -> Plan:
     try:
-        return plan(stored, parcel.drafts, wish)
-    except ConflictError as error:
-        hint = "choose with --on-conflict skip, replace or rename" if wish is None else None
-        fail(f"{error}; nothing was imported", hint=hint)
-
-
-def _carry_out(vault: Vault, done: Plan) -> None:
-    for addition in done.add:
-        fields: dict[str, Any] = {key: value for key, value in addition.draft.fields.items() if value is not None}
-        del fields["label"], fields["api_key"]
-        if addition.id is not None:
-            fields["id"] = addition.id
-        vault.add(new_account(addition.label, addition.draft.fields["api_key"], **fields))
-    for draft, stored in done.replace:
-        kept = {"created_at", "updated_at"} | {
-            key for key, value in draft.fields.items() if key == "last_used_at" and value is None
-        }
-        vault.update(stored.replace(**{key: value for key, value in draft.fields.items() if key not in kept}))
-
-
-def _refuse_local_keys(paths: Paths, parcel: Parcel) -> None:
-    local = session.local_keys(paths)
-    for draft in parcel.drafts:
-        if draft.fields["api_key"] in local:
-            fail(
-                f"account {draft.index} has a local key of codex-manager instead of one from OpenAI; nothing was imported"
-            )
+        return importing.planned(stored, parcel, wish)
+    except ImportConflictError as error:
+        if wish is None:
+            error.hint = "choose with --on-conflict skip, replace or rename"
+        raise
 
 
 def _report(done: Plan, *, dry_run: bool, as_json: bool) -> None:
@@ -154,11 +127,8 @@ def _report(done: Plan, *, dry_run: bool, as_json: bool) -> None:
                 ],
             }
         )
-    for addition in done.add:
-        if addition.label != addition.draft.label:
-            say(f"{addition.draft.label!r} becomes {addition.label!r}")
-    for draft, stored, reason in done.skip:
-        say(f"{draft.label!r} is left out: {reason} as {stored.label!r}")
+    for remark in importing.remarks(done):
+        say(remark)
     verb = "would import" if dry_run else "imported"
     more = (f", {len(done.replace)} replaced" if done.replace else "") + (
         f", {len(done.skip)} left out" if done.skip else ""
@@ -188,23 +158,16 @@ def _passphrase(*, new: bool, from_stdin: bool) -> Secret:
 def _read(file: str) -> str:
     try:
         if file == "-":
-            data = sys.stdin.buffer.read(FILE_MAX + 1)
+            data = sys.stdin.buffer.read(importing.FILE_MAX + 1)
         else:
             with Path(file).open("rb") as stream:
-                data = stream.read(FILE_MAX + 1)
+                data = stream.read(importing.FILE_MAX + 1)
     except FileNotFoundError:
         fail(f"there is no file {shorten(file, 200)}")
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name
         reason = error.strerror if isinstance(error, OSError) and error.strerror else "not a file name"
         fail(f"{shorten(file, 200)} cannot be read: {reason.lower()}")
-    if len(data) > FILE_MAX:
-        fail(f"the file is larger than {FILE_MAX // 2**20} MiB; that is no export")
-    if not data.strip():
-        fail("the file is empty")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        fail("the file is not UTF-8 text; nothing was imported")
+    return importing.text_of(data)
 
 
 def _write_new(path: Path, text: str) -> None:

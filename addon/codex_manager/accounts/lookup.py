@@ -1,4 +1,4 @@
-"""Finds the account the user means, and says what they may have meant when there is none.
+"""Finds the account somebody means, and says what they may have meant when there is none.
 
 Law: a message quotes no more of the input than a line holds.
 """
@@ -12,28 +12,46 @@ from codex_manager.core.telling.quoting import shorten
 from codex_manager.vault import names
 from codex_manager.vault.errors import AccountNotFoundError, AmbiguousIdentifierError
 from codex_manager.vault.store import Vault
-from codex_manager_cli.talk import fail
 
 
-__all__ = ["find"]
+__all__ = ["by_id", "find"]
 
 NAMED_AT_MOST = 6
 """Candidates a message lists before it stops."""
 
 
 def find(vault: Vault, identifier: str) -> Account:
-    """The account with this label, id, or unique beginning of either; ends the command when it is not one."""
+    """The account with this label, id, or unique beginning of either.
+
+    Raises:
+        AccountNotFoundError, AmbiguousIdentifierError: it is not one.
+    """
     accounts = vault.accounts()
     try:
         return names.find(identifier, accounts)
     except AmbiguousIdentifierError as error:
-        fail(
+        raise AmbiguousIdentifierError(
             f"'{shorten(identifier)}' fits several accounts: {_listed(error.candidates)}",
             hint="give the whole label or the id",
-        )
+            candidates=error.candidates,
+        ) from None
     except AccountNotFoundError:
         labels = [account.label for account in accounts]
-        fail(f"there is no account '{shorten(identifier)}'", hint=_hint(identifier, labels))
+        raise AccountNotFoundError(
+            f"there is no account '{shorten(identifier)}'", hint=_hint(identifier, labels)
+        ) from None
+
+
+def by_id(vault: Vault, account_id: str) -> Account:
+    """The account with exactly this id, whatever others are labelled.
+
+    Raises:
+        AccountNotFoundError: it is not there any more.
+    """
+    for account in vault.accounts():
+        if account.id == account_id:
+            return account
+    raise AccountNotFoundError(f"the account with the id '{shorten(account_id)}' is not in the vault any more")
 
 
 def _hint(identifier: str, labels: Sequence[str]) -> str:
