@@ -23,6 +23,7 @@ __all__ = [
     "DEFAULT_LOCAL_KEYS",
     "Config",
     "ForwardSection",
+    "InspectionSection",
     "LimitsSection",
     "MeteringSection",
     "MetricsSection",
@@ -32,6 +33,7 @@ __all__ = [
     "RoutingSection",
     "UiSection",
     "UpstreamSection",
+    "WebSection",
 ]
 
 DEFAULT_LOCAL_KEYS = ("sk-codex-manager", "sk-codex-account-manager")
@@ -52,6 +54,15 @@ def _local_key(value: object) -> Secret:
 
 def _bind_addr(text: str) -> str:
     return str(address.parse_address(text))
+
+
+def _page_addr(text: str) -> str:
+    parsed = address.parse_address(text)
+    if not address.is_loopback(parsed.host):
+        raise ValueError(
+            "must be on this machine itself, such as 127.0.0.1:8081; whoever sees the page can manage accounts"
+        )
+    return str(parsed)
 
 
 def _proxy_url(text: str) -> str:
@@ -324,11 +335,48 @@ class LimitsSection(_Section):
     max_body_mib: int = _setting(512, "Larger request bodies are refused.", unit="MiB", ge=1, le=102_400)
 
 
-class UiSection(_Section):
-    """How terminal interface and dashboard will look. Accepted and kept; this version has neither yet."""
+class WebSection(_Section):
+    """`codex-manager web`: the page that shows calls as they happen, and manages accounts and settings."""
 
-    theme: Literal["system", "light", "dark"] = _setting("system", "Colours.")
-    language: Literal["en"] = _setting("en", "Language of the interface.")
+    address: Annotated[str, AfterValidator(_page_addr)] = _setting(
+        "127.0.0.1:8081",
+        "Where the page is served; on this machine itself only, because whoever sees it can manage accounts. Port 0 takes a"
+        " free one.",
+        hot=False,
+    )
+    open_browser: bool = _setting(True, "Whether `codex-manager web` opens the page in a browser.", hot=False)
+
+
+class InspectionSection(_Section):
+    """What `codex-manager web` keeps of the traffic for the page. `codex-manager proxy` keeps nothing."""
+
+    max_flows: int = _setting(
+        2000,
+        "Most requests in the list. The oldest that are over leave it; none that still runs is touched.",
+        unit="flows",
+        ge=10,
+        le=100_000,
+    )
+    max_mib: int = _setting(
+        128, "Most memory for what the list keeps: bodies and WebSocket messages.", unit="MiB", ge=1, le=65_536
+    )
+    body_kib: int = _setting(
+        512,
+        "This much is kept of the beginning of each answer. Requests are kept whole, up to limits.replay_body_mib.",
+        unit="KiB",
+        ge=0,
+        le=1_048_576,
+    )
+    streams: bool = _setting(True, "Whether streams are kept as well, readable while they run.")
+
+
+class UiSection(_Section):
+    """How the page of `codex-manager web` looks, unless a browser has chosen otherwise on the page."""
+
+    theme: Literal["system", "light", "dark"] = _setting("system", "Colours: as the system has them, light, or dark.")
+    language: Literal["browser", "en", "de"] = _setting(
+        "browser", "Language: the browser's, English, or German. The command line speaks English."
+    )
 
 
 class Config(_Section):
@@ -343,6 +391,8 @@ class Config(_Section):
     metrics: MetricsSection = MetricsSection()
     upstream: UpstreamSection = UpstreamSection()
     limits: LimitsSection = LimitsSection()
+    web: WebSection = WebSection()
+    inspection: InspectionSection = InspectionSection()
     ui: UiSection = UiSection()
 
     @property

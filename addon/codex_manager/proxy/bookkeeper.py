@@ -29,6 +29,8 @@ class Bookkeeper:
         self._ledger: Ledger | None = None
         self._domains: Domains | None = None
         self._number = 0
+        self.told: Callable[[Record], None] | None = None
+        """Whoever looks on; must not raise, and if it does, nothing else suffers. None in a proxy without a page."""
         self.reserved = self.released = _not_kept
 
     def use(self, ledger: Ledger, domains: Domains) -> None:
@@ -52,6 +54,8 @@ class Bookkeeper:
             self._metrics.count(record)
             if self._domains is not None and record.account_id is not None and record.domain is not None:
                 self._domains.noticed(record.account_id, record.domain)
+            if self.told is not None:
+                self.told(record)
         except Exception as error:  # noqa: BLE001 - counting never fails a request
             log.error("a request was not counted: %s", type_and_place(error))  # noqa: TRY400 - a message may quote it
         return self._number

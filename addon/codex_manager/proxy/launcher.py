@@ -18,6 +18,7 @@ import sys
 
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mitmproxy import options
 from mitmproxy.proxy.layers.http import HTTPMode
@@ -45,6 +46,9 @@ from codex_manager.vault.masterkey import VARIABLE
 from codex_manager.vault.process import harden
 
 
+if TYPE_CHECKING:
+    from codex_manager.proxy.web.face import Face
+
 __all__ = ["main"]
 
 DRAIN_S = 10.0  # how long requests under way may take once we are asked to stop; systemd kills after 90 s
@@ -63,14 +67,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _set_up_logging(verbose=args.verbose)
     harden()
     _raise_file_limit()
-    chosen = {"proxy.bind_addr": ("--bind", args.bind)} if args.bind is not None else {}
+    given = {
+        "proxy.bind_addr": ("--bind", args.bind),
+        "web.address": ("--web-bind", args.web_bind),
+        "web.open_browser": ("--no-browser", False if args.no_browser else None),
+    }
+    chosen = {key: option for key, option in given.items() if option[1] is not None}
     environ = _environ(args)
     if environ is None:
         return 0
     try:
         prompt = _prompt if sys.stdin.isatty() and not args.master_key_stdin else None
         runtime = Runtime.open(Paths.locate(), environ, prompt, options=chosen)
-        return event_loop.run(_serve(runtime, args))
+        return event_loop.run(_serve(runtime, args, environ))
     except CodexManagerError as error:
         _say(f"error: {error}")
         if error.hint:
@@ -80,12 +89,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
 
 
-async def _serve(runtime: Runtime, args: argparse.Namespace) -> int:
+async def _serve(runtime: Runtime, args: argparse.Namespace, environ: Mapping[str, str]) -> int:
     loop = asyncio.get_running_loop()
     event_loop.start_tasks_at_once(loop)
     stop = _Stop()
     with stop.on_signals(loop):
-        master = LeanMaster(options.Options())
+        face = _face(runtime, environ) if args.web else None
+        master = LeanMaster(options.Options()) if face is None else face.master
         endpoint = ""
         dialer = Dialer(lambda: runtime.forward.dial)
         tunnels = Tunnels(dialer, lambda: listener.connections)
@@ -100,12 +110,15 @@ async def _serve(runtime: Runtime, args: argparse.Namespace) -> int:
             endpoint=lambda: endpoint,
         )
         listener = Listener(master, lambda context: CodexHttpLayer(context, HTTPMode.regular, bridge))
-        master.addons.add(listener, bridge, tunnels, interception)
+        if face is None:
+            master.addons.add(listener, bridge, tunnels, interception)
+        else:
+            face.attach(listener, bridge, tunnels, interception)
         try:
             handed = None if args.listen_fd is None else socket.socket(fileno=args.listen_fd)
             bound = await _listen(listener, runtime.bind) if handed is None else (handed.getsockname()[:2],)
             endpoint = _endpoint(bound[0])
-            await runtime.start(bound)
+            await runtime.start(bound if face is None else (*bound, *face.bind()))
             gc.collect()
             gc.freeze()  # what was imported stays: the collector need not walk 200,000 objects in front of a request
             gc.enable()
@@ -113,15 +126,28 @@ async def _serve(runtime: Runtime, args: argparse.Namespace) -> int:
                 if handed is not None:
                     await listener.listen_on(handed)  # last, because clients may be waiting on it already
                 async with _attended(bound[0], args, stop, runtime.control_token):
+                    if face is not None:
+                        face.serve(endpoint)
                     _announce(bound[0], runtime, args)
+                    for line in await face.announce() if face is not None else ():
+                        _say(line)
                     await stop.asked.wait()
             await _drain(listener, bridge, tunnels, stop)
         finally:
+            if face is not None:
+                await face.close()
             listener.stop()
             listener.drop(lambda _: False)
             await listener.closed(WIND_UP_S)
             await runtime.close()
     return 128 + stop.again if stop.again else 0
+
+
+def _face(runtime: Runtime, environ: Mapping[str, str]) -> "Face":
+    """The page: mitmweb and the dashboard; half a second of imports that only `web` has to wait for."""
+    from codex_manager.proxy.web.face import Face
+
+    return Face(runtime, Paths.locate(environ), environ)
 
 
 @contextlib.asynccontextmanager
@@ -296,5 +322,8 @@ def _parser() -> argparse.ArgumentParser:
         "--listen-fd", type=int, metavar="N", help="accept on this file descriptor, a socket that listens already"
     )
     parser.add_argument("--while-used", action="store_true", help="end once no `codex-manager run` uses it any more")
+    parser.add_argument("--web", action="store_true", help="serve mitmweb and the dashboard, too")
+    parser.add_argument("--web-bind", metavar="HOST:PORT", help="where, for this run; port 0 takes a free one")
+    parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
     parser.add_argument("--master-key-stdin", action="store_true", help="read the vault's master key from stdin")
     return parser

@@ -6,12 +6,13 @@ on disk is touched while a request is carried. A change on disk that cannot be u
 """
 
 import asyncio
+import contextlib
 import logging
 import random
 import secrets
 import time
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from codex_manager.config.schema import Config
 from codex_manager.core.account import Account
 from codex_manager.core.errors import CodexManagerError, type_and_place
 from codex_manager.core.openai_error import error_body
+from codex_manager.core.record import Record
 from codex_manager.core.secret import Secret
 from codex_manager.engine.clock import SystemClock
 from codex_manager.engine.engine import Engine
@@ -38,6 +40,7 @@ from codex_manager.proxy.forward import ForwardSettings
 from codex_manager.proxy.gate import CONTROL_PREFIX, METRICS_PATH, Gate
 from codex_manager.proxy.head import path_of
 from codex_manager.proxy.incoming import Admission, Incoming, Limits
+from codex_manager.proxy.inspect.limits import RingLimits
 from codex_manager.proxy.lists import MergedLists, is_merged_list
 from codex_manager.proxy.local import Capacity, local_answer
 from codex_manager.proxy.local_keys import LocalKey
@@ -51,6 +54,7 @@ from codex_manager.proxy.upstream import Upstream, UpstreamRoute
 from codex_manager.proxy.vault_source import Contents, VaultSource
 from codex_manager.proxy.watch import file_stamp, watch
 from codex_manager.vault.errors import VaultBusyError
+from codex_manager.vault.store import Vault
 from codex_manager_certs.trust import IGNORED_VARIABLES
 
 
@@ -86,6 +90,7 @@ class Runtime:
         self._client_keys: tuple[LocalKey, ...] = contents.client_keys or ()
         self._bound: Bound = frozenset()
         self._limits = translate.limits(config)
+        self._ring_limits = translate.ring_limits(config)
         self._forward = translate.forward_settings(config, self._bound, None)
         self._passing: Passing | None = None
         self._gate: Gate | None = None
@@ -95,7 +100,7 @@ class Runtime:
         self._upstream: Upstream | None = None
         self._accounting = Accounting(paths, config)
         self._metrics = MetricsPage(self._accounting)
-        self._control = Control({"status": self._status})
+        self._control = Control({"status": self.status})
         self._watches: list[asyncio.Task[None]] = []
         self._said: dict[str, str] = {}
         self._started_at = time.monotonic()
@@ -124,6 +129,58 @@ class Runtime:
     def config(self) -> Config:
         """The configuration now in force."""
         return self._config
+
+    @property
+    def is_serving(self) -> bool:
+        """Started, and not closed."""
+        return self._engine is not None
+
+    @property
+    def engine(self) -> Engine:
+        """What carries the requests. Only while serving."""
+        assert self._engine is not None
+        return self._engine
+
+    @property
+    def client_keys(self) -> tuple[LocalKey, ...]:
+        """The named local keys, without the keys themselves."""
+        return self._client_keys
+
+    @contextlib.contextmanager
+    def open_vault(self) -> Iterator[Vault]:
+        """The vault, open for writing, also where its key was typed at the start. Blocks: use it in a thread.
+
+        Raises:
+            VaultError: it is locked, or cannot be opened.
+        """
+        with self._source.writing() as vault:
+            yield vault
+
+    async def reload(self) -> None:
+        """Take over what changed on disk, now rather than at the next look."""
+        if self.is_serving:
+            await self._config_changed()
+            await self._vault_changed()
+
+    def tell_records(self, callback: Callable[[Record], None] | None) -> None:
+        """Have a viewer told of each request that is over (`inspect.recent.Recent.record`). It is called from the loop."""
+        self._accounting.book.told = callback
+
+    def records(self) -> bool:
+        """Whether requests are recorded at all."""
+        return self._config.metering.enabled
+
+    def ring_limits(self) -> RingLimits:
+        """How much of the traffic is kept for viewers."""
+        return self._ring_limits
+
+    def capture(self) -> int:
+        """Bytes kept of the beginning of each answer for viewers."""
+        return self._config.inspection.body_kib * 1024
+
+    def captures_streams(self) -> bool:
+        """Whether that is so for streams, too."""
+        return self._config.inspection.streams
 
     @property
     def bind(self) -> Address:
@@ -167,7 +224,7 @@ class Runtime:
     # Life ------------------------------------------------------------------------------------------------------------
 
     async def start(self, bound: Iterable[tuple[str, int]] = ()) -> None:
-        """Serve, and watch configuration and vault. `bound` is where the listener is bound.
+        """Serve, and watch configuration and vault. `bound` is where this process is bound: nothing is ever sent there.
 
         Raises:
             CodexManagerError: requests would come back to ourselves, or `upstream.ca_file` cannot be used.
@@ -236,7 +293,11 @@ class Runtime:
             decided = self._gate.admit(incoming)
             if isinstance(decided, Refusal):
                 return plain_answer(
-                    decided.status, decided.body, headers=decided.headers, head=incoming.method == "HEAD"
+                    decided.status,
+                    decided.body,
+                    headers=decided.headers,
+                    head=incoming.method == "HEAD",
+                    failure=decided.code,
                 )
             return decided
         except Exception as error:  # noqa: BLE001 - fail closed
@@ -292,7 +353,8 @@ class Runtime:
             return await self._lists.answer(request)
         return await self._engine.handle(request)
 
-    def _status(self) -> dict[str, object]:
+    def status(self) -> dict[str, object]:
+        """What the accounts are doing right now, as JSON allows. Only while serving."""
         assert self._engine is not None
         return status_of(
             self._engine,
@@ -330,6 +392,7 @@ class Runtime:
             self._say("bind", f"proxy.bind_addr is now {config.proxy.bind_addr}: start the proxy again to listen there")
         changed = config != self._config
         self._config, self._limits = config, translate.limits(config)
+        self._ring_limits = translate.ring_limits(config)
         self._forward = translate.forward_settings(config, self._bound, route.context)
         assert self._upstream is not None
         self._upstream.follow(route)

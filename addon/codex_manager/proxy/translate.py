@@ -20,6 +20,7 @@ from codex_manager.proxy.dialer import DialSettings
 from codex_manager.proxy.forward import ForwardSettings
 from codex_manager.proxy.gate import GateSettings
 from codex_manager.proxy.incoming import Limits
+from codex_manager.proxy.inspect.limits import RingLimits
 from codex_manager.proxy.local_keys import LocalKey, LocalKeys, digest
 from codex_manager.proxy.origin import Hosts
 from codex_manager.proxy.own_address import Bound
@@ -32,6 +33,7 @@ __all__ = [
     "gate_settings",
     "limits",
     "poller_settings",
+    "ring_limits",
     "routed_hosts",
     "timeouts",
     "zone",
@@ -62,6 +64,11 @@ def limits(config: Config) -> Limits:
         replay_body_bytes=section.replay_body_mib * 2**20,
         max_body_bytes=section.max_body_mib * 2**20,
     )
+
+
+def ring_limits(config: Config) -> RingLimits:
+    """What the list of flows may hold, where there is one."""
+    return RingLimits(config.inspection.max_flows, config.inspection.max_mib * 2**20)
 
 
 def forward_settings(config: Config, bound: Bound, tls: ssl.SSLContext | None) -> ForwardSettings:

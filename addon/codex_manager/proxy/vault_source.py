@@ -2,12 +2,14 @@
 
 Knows the vault and where its key comes from; knows no engine. All methods block (the key derivation takes 0.3 s, a busy
 vault some seconds): call them in a thread; they take turns.
-Law: the vault is never written. Reading again gives contents, or an error that means "go on with what you have".
+Law: nothing here writes to the vault; `writing` lends it to whom a person has told to. Reading again gives contents, or an error
+that means "go on with what you have".
 """
 
+import contextlib
 import threading
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from codex_manager.core.account import Account
 from codex_manager.proxy.local_keys import LocalKey
 from codex_manager.proxy.watch import file_stamp
 from codex_manager.vault.errors import VaultLockedError, WrongKeyError
-from codex_manager.vault.masterkey import open_vault
+from codex_manager.vault.masterkey import create_vault, open_vault
 from codex_manager.vault.store import ClientKey, Vault, has_vault
 
 
@@ -88,6 +90,20 @@ class VaultSource:
                 return LOCKED
             except WrongKeyError:
                 return self._read_another()
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Vault]:
+        """The open vault, for somebody who changes it. A vault that is not there yet is made on the way.
+
+        Raises:
+            VaultError: it is locked, or there is no key for it.
+        """
+        with self._turn:
+            if self._vault is None and has_vault(self.file):
+                self._vault = open_vault(self.file, environ=self._environ, prompt=None)
+            elif self._vault is None:
+                self._vault, _ = create_vault(self.file, environ=self._environ, prompt=None)
+            yield self._vault
 
     def _read_another(self) -> Contents:
         """The file is another vault, or has another master key: one we have, or we go on without."""

@@ -1,0 +1,39 @@
+"""Which address is which page. The menu is in `templates/base.html`."""
+
+from pathlib import Path
+from typing import Any, Final
+
+from tornado import web
+
+from codex_manager.proxy.web.hub import Live
+from codex_manager.proxy.web.overview import Overview
+from codex_manager.proxy.web.page import Appearance, Login
+from codex_manager.proxy.web.surroundings import Surroundings
+
+
+__all__ = ["routes"]
+
+STATIC: Final = Path(__file__).parent / "static"
+
+
+class Static(web.StaticFileHandler):
+    """Our own files; they hold nothing secret, and their address changes with the version."""
+
+    def set_default_headers(self) -> None:
+        """As for pages."""
+        self.set_header("X-Content-Type-Options", "nosniff")
+        self.set_header("Cross-Origin-Resource-Policy", "same-origin")
+        self.set_header("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+
+
+def routes(surroundings: Surroundings) -> list[Any]:
+    """For `WebServer.add`."""
+    told = {"web": surroundings}
+    pages: list[tuple[str, Any]] = [
+        (r"/codex/?", Overview),
+        (r"/codex/login", Login),
+        (r"/codex/appearance", Appearance),
+        (r"/codex/live", Live),
+    ]
+    static = (r"/codex/static/(.*)", Static, {"path": str(STATIC)})
+    return [static, *((path, handler, told) for path, handler in pages)]
