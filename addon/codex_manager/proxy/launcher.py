@@ -127,7 +127,7 @@ async def _serve(runtime: Runtime, args: argparse.Namespace, environ: Mapping[st
                     await listener.listen_on(handed)  # last, because clients may be waiting on it already
                 async with _attended(bound[0], args, stop, runtime.control_token):
                     if face is not None:
-                        face.serve(endpoint)
+                        face.serve(endpoint, bound[0])
                     _announce(bound[0], runtime, args)
                     for line in await face.announce() if face is not None else ():
                         _say(line)

@@ -91,9 +91,10 @@ class Face:
         self._address = str(Address(*bound[0]))
         return bound
 
-    def serve(self, endpoint: str) -> None:
-        """From now on answer. The proxy does already."""
+    def serve(self, endpoint: str, bound: tuple[str, int]) -> None:
+        """From now on answer. The proxy, bound there, does already."""
         self._surroundings.endpoint = endpoint
+        self.master.options.update(listen_host=bound[0], listen_port=bound[1])  # mitmweb shows them
         self._server.add(routes(self._surroundings))
         self._server.serve()
 

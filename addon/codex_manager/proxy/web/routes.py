@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from tornado import web
 
+from codex_manager.proxy.web.flows_page import FlowsPage
 from codex_manager.proxy.web.hub import Live
 from codex_manager.proxy.web.overview import Overview
 from codex_manager.proxy.web.page import Appearance, Login
@@ -35,5 +36,7 @@ def routes(surroundings: Surroundings) -> list[Any]:
         (r"/codex/appearance", Appearance),
         (r"/codex/live", Live),
     ]
+    if surroundings.inspects:
+        pages.append((r"/", FlowsPage))
     static = (r"/codex/static/(.*)", Static, {"path": str(STATIC)})
     return [static, *((path, handler, told) for path, handler in pages)]
