@@ -63,7 +63,7 @@ class Report:
         if reader is not None:
             # what has no end yet is asked for without one: then the sums of whole days and months answer
             asked = replace(self.when, until=OPEN_END) if self.when.until > now.timestamp() else self.when
-            self.lines = usage_report.lines(reader, by, asked, self.filters, names)  # type: ignore[arg-type]  # a word of the choice
+            self.lines = usage_report.lines(reader, by, asked, self.filters, names)  # type: ignore[arg-type]  # options of click come as Any  # a word of the choice
             self.outlook = usage_report.outlook(reader, self.filters, now)
             self.health = reader.health()
         if self.filters.model is None:  # limits and OpenAI know no models

@@ -43,7 +43,7 @@ def reset(name: str, *, client: bool, day: bool, month: bool, amount: str | None
     """
     from codex_manager.ledger import Clerk, Reader
 
-    spans: list[Span] = [*(["day"] if day or not month else []), *(["month"] if month else [])]  # type: ignore[list-item]
+    spans: list[Span] = [*(["day"] if day or not month else []), *(["month"] if month else [])]  # type: ignore[list-item]  # of the two lists, each is seen as one of any text
     off = _amount(amount)
     paths = Paths.locate()
     with ExitStack() as stack:

@@ -256,7 +256,7 @@ class Spending:
         for kind, table in (("account", self.accounts), ("client", self._clients)):
             for name, allowance in table.items():
                 # a list, because each of them has to be told
-                if any([self._recall((kind, name), window, purse) for window, purse in allowance.purses.items()]):  # noqa: C419
+                if any([self._recall((kind, name), window, purse) for window, purse in allowance.purses.items()]):  # noqa: C419 - every window is looked at, also after one that says yes
                     allowance.refresh()
 
     def _fill(self, key: Key, window: Window, purse: Purse) -> None:

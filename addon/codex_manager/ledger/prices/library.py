@@ -132,7 +132,7 @@ def _rates(prices: Mapping[str, Any]) -> Rates:
         longer=tuple(
             (start, rates)
             for start in starts
-            if (rates := _token_rates(lambda key, start=start: _at(prices.get(key), start + 1))) is not None  # type: ignore[misc]
+            if (rates := _token_rates(lambda key, start=start: _at(prices.get(key), start + 1))) is not None  # type: ignore[misc]  # mypy cannot infer a lambda with a default
         ),
         hour={"": pico(_at(hour, 0) or Decimal(0))} if hour is not None else {},
         character=pico(_at(characters, 0) or Decimal(0), _MILLION),
