@@ -157,7 +157,8 @@ class Desk:
             if asked.organization != account.organization:
                 new["organization"] = asked.organization
         with self._there() as vault, vault.transaction():
-            _refuse_move(by_id(vault, account_id), fields)
+            if "base_url" in new:
+                _refuse_move(by_id(vault, account_id), fields)
             return _done(intake.change(vault, account_id, new), notes)
 
     def remove(self, account_id: str) -> Account:
