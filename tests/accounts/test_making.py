@@ -18,7 +18,7 @@ def test_it_says_where_its_key_is_and_not_what_it_is(master_key):
     assert MASTER_KEY not in note.text
 
 
-def test_without_a_key_nothing_is_made():
+def test_without_a_key_nothing_is_made(master_key):
     with pytest.raises(NoMasterKeyError):
         made(Paths.locate(), {}, None)
     assert not Paths.locate().vault_file.exists()
