@@ -60,7 +60,7 @@ class Way:
         """
         url = urlsplit(self.base_url)
         host = url.hostname or ""
-        if url.scheme == "http":  # this machine itself (see account_fields): never by way of a proxy
+        if url.scheme == "http":  # this machine itself (see config.address): never by way of a proxy
             return http.client.HTTPConnection(host, url.port or 80, timeout=timeout_s)
         if self.proxy is None:
             return http.client.HTTPSConnection(host, url.port or 443, timeout=timeout_s, context=self._context)
