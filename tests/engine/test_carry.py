@@ -240,7 +240,9 @@ async def test_answers_say_how_they_came_about():
     async with stage("abc") as there:
         there.fake.always("sk-a", a.rate_limited(retry_after=20))
         got = await there.ask()
-        assert got.answer.facts == {"attempts": 2, "by": "priority", "tried": "a, b", "out": "a rate"}
+        assert got.answer.facts == {
+            "attempts": 2, "by": "priority", "tried": "a, b", "failed": "a 429", "out": "a rate", "model": "gpt-4o",
+        }  # fmt: skip
         assert (got.answer.strategy, got.answer.retries) == ("priority", 1)
         there.engine.update(
             settings=there.engine.settings.__class__(base_url=there.fake.base_url, pinned_account="id-c")

@@ -5,6 +5,7 @@ import contextlib
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from mitmproxy import options
 from mitmproxy.proxy.layers.http import HTTPMode
@@ -112,7 +113,9 @@ class Rig:
 
 
 @contextlib.asynccontextmanager
-async def serving(door: FakeDoor, *addons: object, forward: bool = False) -> AsyncIterator[Rig]:
+async def serving(
+    door: FakeDoor, *addons: object, forward: bool = False, **options_of_bridge: Any
+) -> AsyncIterator[Rig]:
     """Listen on a free port until the block ends."""
     loop = asyncio.get_running_loop()
     before = loop.get_task_factory()
@@ -124,6 +127,7 @@ async def serving(door: FakeDoor, *addons: object, forward: bool = False) -> Asy
         hears=master.addons.hears,
         routed=frozenset,
         forward=forward,
+        **options_of_bridge,
     )
     listener = Listener(master, lambda context: CodexHttpLayer(context, HTTPMode.regular, bridge))
     master.addons.add(listener, bridge, *addons)

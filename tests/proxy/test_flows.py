@@ -2,7 +2,6 @@
 
 import pytest
 
-from mitmproxy.test import tflow
 from tests.proxy.rig import plain
 
 from codex_manager.proxy import flows
@@ -61,39 +60,8 @@ def test_chunked_framing_is_for_http_1_1_only(version):
     assert len(flows.response_of(answer, b"HTTP/1.1", identity=False).headers.fields) == 2
 
 
-def test_an_answer_of_our_own_names_no_account():
-    flow = tflow.tflow()
-    flows.record(flow, plain(strategy="sticky"), 1.0)
-    assert flow.comment == ""
-    assert flow.metadata["codex_manager"] == {"strategy": "sticky", "retries": 0}
-
-
 @pytest.mark.parametrize("account", ["id", None])
 def test_every_answer_says_under_which_id_the_request_is_known(account):
     answer = plain(account_id=account, request_id="0af3")
     assert flows.response_of(answer, b"HTTP/1.1", identity=True).headers["X-Codex-Manager-Request-Id"] == "0af3"
     assert "X-Codex-Manager-Request-Id" not in flows.response_of(answer, b"HTTP/1.1", identity=False).headers
-
-
-def test_what_was_used_is_added_at_the_end():
-    flow = tflow.tflow()
-    answer = plain(account_id="id", account_label="work", strategy="sticky", retries=1)
-    flows.record(flow, answer, 1.0)
-    flows.conclude(flow, answer)
-    assert flow.comment == "work · sticky · 1 retry"
-    answer.facts |= {"input_tokens": 9, "output_tokens": 13, "usd": 0.0001525}
-    flows.conclude(flow, answer)
-    assert flow.comment == "work · sticky · 1 retry · 9 + 13 tokens · $0.0002"
-    assert flow.metadata["codex_manager"]["usd"] == 0.0001525
-
-
-def test_an_estimate_says_so_and_a_comment_of_the_users_own_stays():
-    flow = tflow.tflow()
-    answer = plain(account_id="id", account_label="work", strategy="only")
-    flows.record(flow, answer, 1.0)
-    answer.facts |= {"input_tokens": 9, "output_tokens": 1, "usd": 2.5, "estimated": 1}
-    flows.conclude(flow, answer)
-    assert flow.comment == "work · only · about 9 + 1 tokens · $2.5000"
-    flow.comment = "mine"
-    flows.conclude(flow, answer)
-    assert flow.comment == "mine"

@@ -239,7 +239,7 @@ async def test_addons_see_a_true_flow():
     assert watcher.events[1] == ("request", b"question")
     assert watcher.events[3] == ("response", b'{"x":1}')
     (flow,) = watcher.flows
-    assert flow.comment == "Work · sticky · 2 retries"
+    assert flow.comment == "Work · sticky · 3rd try"
     assert flow.server_conn.address == ("1.2.3.4", 443)
     assert flow.response.timestamp_start == 5.0
     assert flow.metadata["codex_manager"] == {
@@ -247,6 +247,8 @@ async def test_addons_see_a_true_flow():
         "retries": 2,
         "account_id": "id-1",
         "account": "Work",
+        "client": "default",
+        "endpoint": "chat/completions",
     }
     assert not flow.live
     assert flow.request.pretty_url == "http://127.0.0.1/v1/chat/completions"

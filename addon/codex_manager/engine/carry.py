@@ -79,6 +79,8 @@ class Carriage:
         self._repeats = Repeats(engine, asked)
         self._attempts = 0
         self._tried: list[str] = []
+        self._failings: list[str] = []
+        """The same with how each failed: `Personal 429`."""
         self._left = Leftovers()
         self._refusal: Refusal | None = None
         self._is_early = False
@@ -105,6 +107,8 @@ class Carriage:
             raise
         if self._owns_tab:
             self._tab.answered(answer, self._refusal)
+        if (model := self._facts.model) is not None:
+            answer.facts["model"] = model
         return answer
 
     async def _journey(self) -> Answer:
@@ -179,6 +183,7 @@ class Carriage:
                 self._repeats.sent += not (isinstance(outcome, Broken) and outcome.error.phase is Phase.NOT_CONNECTED)
             if isinstance(outcome, Answer):
                 return outcome
+            self._failings.append(f"{choice.candidate.account.label} {_how(outcome)}")
             if isinstance(outcome, KeptError) and self._asked.was_too_much(outcome, choice, self._metering.unaided):
                 continue
             if outcome.verdict.failure in NOT_HERE:
@@ -389,8 +394,17 @@ class Carriage:
         answer.facts["by"] = by
         if self._attempts > 1:
             answer.facts["tried"] = ", ".join(self._tried)
+            answer.facts["failed"] = ", ".join(self._failings)
         if isinstance(decision, Refusal):
             self._refusal = decision
         if decision.reasons:
             answer.facts["out"] = explain.summary(decision.reasons)
         return answer
+
+
+def _how(outcome: KeptError | Broken) -> str:
+    """How an attempt failed, in a word: the upstream's status, or what became of the connection."""
+    if isinstance(outcome, Broken):
+        return outcome.error.trouble.value
+    status = outcome.upstream.status
+    return str(status) if status >= 400 else outcome.verdict.failure.value

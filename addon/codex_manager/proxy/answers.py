@@ -15,9 +15,15 @@ __all__ = ["json_answer", "plain_answer"]
 
 
 def plain_answer(
-    status: int, body: bytes, *, headers: Headers = (), head: bool = False, content_type: bytes = b"application/json"
+    status: int,
+    body: bytes,
+    *,
+    headers: Headers = (),
+    head: bool = False,
+    content_type: bytes = b"application/json",
+    failure: str = "",
 ) -> Answer:
-    """An answer whose whole body is at hand; JSON if nothing else is said."""
+    """An answer whose whole body is at hand; JSON if nothing else is said. `failure` is the code of a refusal."""
     own = (
         (b"Content-Type", content_type),
         (b"Content-Length", b"%d" % len(body)),
@@ -29,6 +35,7 @@ def plain_answer(
         headers=own + headers,
         body=_once(b"" if head else body),
         aclose=_nothing,
+        failure=failure,
     )
 
 

@@ -13,7 +13,8 @@ import struct
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from mitmproxy import connection, http
+from mitmproxy import connection, hooks, http
+from mitmproxy.options import Options
 from mitmproxy.proxy import layer, mode_specs, server
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import HTTPMode
@@ -25,6 +26,7 @@ from codex_manager.proxy.exchange import Exchange
 from codex_manager.proxy.forward import Forward, Intercept, Passage, passage_of
 from codex_manager.proxy.host import Claim
 from codex_manager.proxy.incoming import Admission, Door, Incoming, Limits
+from codex_manager.proxy.inspect.capture import STORED_BODY, Captured
 from codex_manager.proxy.layer import ClosedLayer, replace_http_layer
 from codex_manager.proxy.notices import Room
 
@@ -53,7 +55,12 @@ class Bridge:
         forward: bool,
         forwarder: Forward | None = None,
         endpoint: Callable[[], str] = lambda: "http://127.0.0.1:8080/v1",
+        capture: Callable[[], int] | None = None,
+        streams: Callable[[], bool] = lambda: True,
     ) -> None:
+        """`capture` says how many bytes of an answer are kept for viewers, `streams` whether that goes for streams, too.
+        Without it answers are kept as inside mitmdump: whole, unless they are large or streams.
+        """
         self.name = "codex_manager_bridge"
         self.door = door
         """None until the runtime is there: everything is refused."""
@@ -68,6 +75,8 @@ class Bridge:
         self._forward = forward
         self._forwarder = forwarder
         self._endpoint = endpoint
+        self._capture = capture
+        self._streams = streams
         self._clients: dict[Exchange, connection.Client] = {}
 
     # What the layers ask (host.LayerHost).
@@ -165,6 +174,17 @@ class Bridge:
             with contextlib.suppress(OSError):
                 raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # RFC 9293: RST, not FIN
         writer.transport.abort()
+
+    def captured(self, flow: http.HTTPFlow, options: Options) -> Captured | None:
+        """What keeps the answer's body for viewers; None where that is not wanted."""
+        assert flow.response is not None
+        tell = _tell if self.hears("update") else None
+        if options.store_streamed_bodies:
+            return Captured(flow, None, tell=tell)
+        streams = flow.response.headers.get("content-type", "").lower().startswith("text/event-stream")
+        if self._capture is None:
+            return None if streams else Captured(flow, STORED_BODY, whole=True)
+        return None if streams and not self._streams() else Captured(flow, self._capture(), tell=tell)
 
     def closing(self) -> bool:
         """The process is about to end."""
@@ -270,3 +290,10 @@ class Bridge:
         writer = self._writer(client)
         if writer is not None:
             await writer.drain()
+
+
+def _tell(flow: http.HTTPFlow) -> None:
+    """Let viewers know that there is more to see."""
+    from mitmproxy import ctx
+
+    ctx.master.addons.trigger(hooks.UpdateHook([flow]))

@@ -79,6 +79,11 @@ class Exchange:
         self._peeking: asyncio.Task[object] | None = None
         self._closing = False
 
+    @property
+    def client(self) -> str | None:
+        """Name of the local key that was used; None when nobody was to be asked."""
+        return None if self._admission is None else self._admission.client
+
     def ask(self, admission: Admission, body: Body) -> None:
         """What `send` is to carry."""
         self._admission = admission

@@ -32,7 +32,7 @@ def error_response(status: int, message: str) -> bytes:
 
 def fault(status: int, message: str, code: str, *, headers: Headers = ()) -> Answer:
     """An answer of the bridge's own, after which the connection closes."""
-    return plain_answer(status, _body(status, message, code), headers=(*headers, CLOSE))
+    return plain_answer(status, _body(status, message, code), headers=(*headers, CLOSE), failure=code)
 
 
 def broken() -> Answer:

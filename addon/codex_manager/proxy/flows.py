@@ -1,4 +1,4 @@
-"""What a user of mitmweb, a dump or a script sees of a request: true, and without a key.
+"""Requests and answers as mitmproxy has them: true, and without a key. What is written beside them is `inspect.telling`'s.
 
 Knows mitmproxy's flow objects and the plain answer. Law: nothing secret enters a flow. The client's key is replaced
 before the first hook runs; the account's key is never here at all.
@@ -8,13 +8,13 @@ import time
 
 from urllib.parse import quote
 
-from mitmproxy import connection, http
+from mitmproxy import http
 
 from codex_manager.engine.messages import Answer, Headers
 from codex_manager.proxy.messages import make_response
 
 
-__all__ = ["conclude", "identity_headers", "mask", "record", "response_of", "unmask"]
+__all__ = ["identity_headers", "mask", "response_of", "unmask"]
 
 PLACEHOLDER = b"Bearer [codex-manager]"
 MASKED = {b"authorization": PLACEHOLDER, b"proxy-authorization": b"[codex-manager]", b"cookie": b"[codex-manager]"}
@@ -73,33 +73,3 @@ def identity_headers(answer: Answer) -> Headers:
         (b"X-Routing-Strategy", quote(answer.strategy, safe=SAFE).encode()),
         (b"X-Retry-Count", b"%d" % answer.retries),
     )
-
-
-def record(flow: http.HTTPFlow, answer: Answer, sent_at: float) -> None:
-    """Write into the flow who answered: the columns and tabs of mitmweb, and `metadata` for dumps."""
-    if answer.upstream_address is not None:
-        server = connection.Server(address=answer.upstream_address, peername=answer.upstream_address)
-        server.timestamp_start = sent_at
-        flow.server_conn = server
-    facts: dict[str, str | int | float] = {"strategy": answer.strategy, "retries": answer.retries}
-    if answer.account_id is not None:
-        facts |= {"account_id": answer.account_id, "account": answer.account_label or ""}
-        flow.comment = _comment(answer)
-    flow.metadata["codex_manager"] = facts | answer.facts
-
-
-def conclude(flow: http.HTTPFlow, answer: Answer) -> None:
-    """Add what the answer turned out to have used, unless somebody has put another comment or other facts there."""
-    facts = flow.metadata.get("codex_manager")
-    if "usd" not in answer.facts or not isinstance(facts, dict):
-        return
-    facts |= answer.facts
-    if flow.comment == (before := _comment(answer)):
-        used = f"{answer.facts['input_tokens']} + {answer.facts['output_tokens']} tokens"
-        about = "about " if "estimated" in answer.facts else ""
-        flow.comment = f"{before} · {about}{used} · ${answer.facts['usd']:.4f}"
-
-
-def _comment(answer: Answer) -> str:
-    retries = {0: "", 1: " · 1 retry"}.get(answer.retries, f" · {answer.retries} retries")
-    return f"{answer.account_label or answer.account_id} · {answer.strategy}{retries}"

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 from mitmproxy import http
+from mitmproxy.options import Options
 from mitmproxy.proxy import layer
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import HTTPMode
@@ -18,6 +19,7 @@ from codex_manager.proxy.destination import Destination
 from codex_manager.proxy.exchange import Exchange
 from codex_manager.proxy.forward import Intercept, Passage
 from codex_manager.proxy.incoming import Admission, Incoming, Limits
+from codex_manager.proxy.inspect.capture import Captured
 
 
 __all__ = ["Claim", "LayerHost", "Successor", "incoming_of"]
@@ -98,6 +100,10 @@ class LayerHost(Protocol):
 
     def hears(self, hook: str) -> bool:
         """Whether any addon listens to this hook."""
+        ...
+
+    def captured(self, flow: http.HTTPFlow, options: Options) -> Captured | None:
+        """What keeps the answer's body for viewers; None where that is not wanted."""
         ...
 
     def closing(self) -> bool:

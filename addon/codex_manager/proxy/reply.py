@@ -29,6 +29,8 @@ from codex_manager.proxy.exchange import Ending, Exchange
 from codex_manager.proxy.hooks import CodexUpstreamReadHook, CodexUpstreamSendHook
 from codex_manager.proxy.host import LayerHost
 from codex_manager.proxy.http1 import ResponseStart
+from codex_manager.proxy.inspect.capture import Captured
+from codex_manager.proxy.inspect.telling import Telling
 from codex_manager.proxy.websocket import ClientSocket, switching_headers
 
 
@@ -37,7 +39,6 @@ __all__ = ["ReplyStream"]
 log = logging.getLogger(__name__)
 
 LINGER_S = 2.0  # how long a client may go on sending a body nobody wants, so that it can read the answer (nginx: 5 s)
-STORED_BODY = 1024 * 1024  # response bodies up to this are kept in the flow for viewers
 CUT = "The upstream broke off in the middle of its answer."
 LEFT = "Client disconnected."
 
@@ -108,14 +109,15 @@ class ReplyStream(HttpStream):
         response = flows.response_of(answer, self.flow.request.data.http_version, identity=host.identity())
         self.flow.response = response
         viewed = host.hears("response")
-        if viewed or host.hears("responseheaders"):
-            flows.record(self.flow, answer, exchange.sent_at)
+        told = Telling(self.flow, answer, exchange.client) if viewed or host.hears("responseheaders") else None
+        if told is not None:
+            told.begin(exchange.sent_at)
         if (yield from self.hook(HttpResponseHeadersHook(self.flow))):
             return
         response = self.flow.response  # an addon may have put another in its place
         transform = response.stream if callable(response.stream) else None
         response.stream = response.stream or True
-        kept = bytearray() if viewed and self._stores(response) else None
+        kept = host.captured(self.flow, self.context.options) if viewed else None
         data = exchange.chunk
         while True:
             if data:
@@ -123,24 +125,23 @@ class ReplyStream(HttpStream):
                 for piece in pieces:
                     yield from self._send(response, piece)
                 if kept is not None:
-                    kept += data
-                    if len(kept) > STORED_BODY and not self.context.options.store_streamed_bodies:
-                        kept = None
+                    kept.feed(data, more=exchange.ending is Ending.OPEN)
             if not self.begun:
                 yield from self._send(response, b"")
             if exchange.ending is not Ending.OPEN:
                 break
-            if exchange.sink is None and transform is None and kept is None:
-                exchange.sink = self._direct(response)
+            if exchange.sink is None and transform is None:
+                exchange.sink = self._direct(response, kept)
             yield CodexUpstreamReadHook(exchange)
             data = exchange.chunk
-        if viewed:
-            flows.conclude(self.flow, answer)
+        if kept is not None:
+            kept.end()
+        if told is not None:
+            told.end()
         if exchange.ending is Ending.WHOLE:
             if transform:
                 for piece in _pieces(transform(b"")):
                     yield from self._send(response, piece)
-            response.data.content = bytes(kept) if kept is not None else None
             yield from self._complete_response(response)
         elif exchange.ending is Ending.GONE:
             yield from self._gone()
@@ -156,7 +157,7 @@ class ReplyStream(HttpStream):
         response.stream = True
         self.flow.websocket = websocket.WebSocketData()
         if host.hears("response") or host.hears("websocket_end"):
-            flows.record(self.flow, answer, exchange.sent_at)
+            Telling(self.flow, answer, exchange.client).begin(exchange.sent_at)
         agreed = response.headers.get("sec-websocket-extensions", "")
         limit = host.limits().replay_body_bytes
         socket = ClientSocket(self, exchange, host.hears, extensions=agreed, limit=limit)
@@ -186,14 +187,21 @@ class ReplyStream(HttpStream):
         if data:
             yield SendHttp(ResponseData(self.stream_id, data), client)
 
-    def _direct(self, response: http.Response) -> Callable[[bytes], None] | None:
-        """The short way for the rest of the body: a tenth of the work, where nobody in between looks at it."""
+    def _direct(self, response: http.Response, kept: Captured | None) -> Callable[[bytes], None] | None:
+        """The short way for the rest of the body: a tenth of the work, where nobody in between changes it."""
         write = self.host.sink(self.context) if self.backlog is None else None
         if write is None or self.flow.request.data.method == b"HEAD" or response.status_code in {204, 304}:
             return None
-        if response.headers.get("transfer-encoding", "").lower() != "chunked":
-            return write
-        return lambda data: write(b"%x\r\n%s\r\n" % (len(data), data))
+        chunked = response.headers.get("transfer-encoding", "").lower() == "chunked"
+        if kept is None:
+            return (lambda data: write(b"%x\r\n%s\r\n" % (len(data), data))) if chunked else write
+        feed = kept.feed
+
+        def watched(data: bytes) -> None:
+            write(b"%x\r\n%s\r\n" % (len(data), data) if chunked else data)
+            feed(data)
+
+        return watched
 
     def say_flow(self) -> layer.CommandGenerator[None]:
         """Another addon has answered in our place."""
@@ -271,6 +279,8 @@ class ReplyStream(HttpStream):
         if self.exchange is not None:
             self.exchange.abandon()
         client = self.context.client
+        if (failed := getattr(self, "flow", None)) is not None:  # there is none before the head was read
+            failed.live = False
         if self.finished or self.begun:
             self.finished = True
             yield DropStream(self.stream_id)
@@ -283,11 +293,6 @@ class ReplyStream(HttpStream):
         yield SendHttp(ResponseEndOfMessage(self.stream_id), client)
         if self.backlog is None:
             yield commands.CloseConnection(client)
-
-    def _stores(self, response: http.Response) -> bool:
-        if self.context.options.store_streamed_bodies:
-            return True
-        return not response.headers.get("content-type", "").lower().startswith("text/event-stream")
 
 
 def _pieces(out: bytes | Iterable[bytes]) -> Iterable[bytes]:

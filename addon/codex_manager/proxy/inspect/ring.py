@@ -8,6 +8,8 @@ Law: a flow that is live or intercepted is never removed, so it is never killed.
 comes and one when it goes, whatever the number of flows; its size is measured once, or again when it ends again (a replay).
 """
 
+import itertools
+
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -16,6 +18,7 @@ from mitmproxy import ctx, flow, http, tcp, udp
 from mitmproxy.addons.view import View
 from mitmproxy.websocket import WebSocketMessage
 
+from codex_manager.proxy.inspect.flow_view import FlowView
 from codex_manager.proxy.inspect.limits import RingLimits
 
 
@@ -57,9 +60,11 @@ class Ring:
     def follow(self, view: View) -> None:
         """Keep this view within the limits. Without it, the master's view is found when the first flow comes."""
         self._view = view
+        if isinstance(view, FlowView):
+            view.on_add = self.added
         view.sig_store_remove.connect(self._removed)
         view.sig_store_refresh.connect(self._cleared)
-        for known in view._store.values():  # noqa: SLF001 - the view has no other way to name flows its filter hides
+        for known in list(view._store.values()):  # noqa: SLF001 - the view has no other way to name flows its filter hides
             self._came(known)
 
     def _removed(self, flow: flow.Flow) -> None:
@@ -113,8 +118,6 @@ class Ring:
         """The view was given flows past the hooks: opened from a file, duplicated, made by hand."""
         for each in flows:
             self._came(each)
-            if not each.live:
-                self._ended(each)
 
     # --- inside ---
 
@@ -125,8 +128,12 @@ class Ring:
 
     def _came(self, flow: flow.Flow) -> None:
         view = self._view or self._find()
-        if view is not None and flow.id in view._store and flow.id not in self._over:  # noqa: SLF001 - as above
+        if view is None or flow.id not in view._store or flow.id in self._over:  # noqa: SLF001 - as above
+            return
+        if flow.live:
             self._open[flow.id] = flow
+        else:  # from a file: over already
+            self._ended(flow)
 
     def _ended(self, flow: flow.Flow) -> None:
         self._forget(flow.id)
@@ -145,31 +152,37 @@ class Ring:
 
     def _make_room(self, view: View) -> None:
         limits = self._limits()
-        patience = PATIENCE
+        self._evict(view, limits)
+        if self.flows > limits.flows and self._swept():
+            self._evict(view, limits)
+
+    def _evict(self, view: View, limits: RingLimits) -> None:
+        patience = min(PATIENCE, len(self._over))
         while self._over and (self.flows > limits.flows or self._bytes > limits.bytes):
             name = next(iter(self._over))
             oldest = self._over[name][0]
-            if oldest.live or oldest.intercepted:
-                self._over.move_to_end(name)
-                patience -= 1
-                if not patience:
-                    return
-            else:
+            if not oldest.live and not oldest.intercepted:
                 view.remove([oldest])  # which tells `_removed`
                 self._forget(name)
-        if self.flows > limits.flows:
-            self._sweep()
+                continue
+            self._over.move_to_end(name)
+            patience -= 1
+            if patience <= 0:
+                return
 
-    def _sweep(self) -> None:
+    def _swept(self) -> bool:
         """Among the open ones may be some whose end no hook told: a stream of ours that failed runs none."""
-        for name in list(self._open)[:PATIENCE]:
+        found = False
+        for name in list(itertools.islice(self._open, PATIENCE)):
             lost = self._open[name]
             if lost.live or lost.intercepted:
                 self._open.move_to_end(name)
-            else:
-                self._open.pop(name)
-                self._over[name] = lost, (size := size_of(lost))
-                self._bytes += size
+                continue
+            found = True
+            self._forget(name)
+            self._over[name] = lost, (size := size_of(lost))
+            self._bytes += size
+        return found
 
 
 def size_of(flow: flow.Flow) -> int:
