@@ -5,7 +5,6 @@ key that is not one of the well-known defaults is printed as its last four chara
 """
 
 import os
-import re
 import shlex
 import sys
 
@@ -40,11 +39,12 @@ def show(*, origin: bool, as_json: bool) -> None:
     """Print all settings as they are in force."""
     from codex_manager.config import load
     from codex_manager.config.catalogue import plain_values, setting_at
+    from codex_manager.config.showing import shown
     from codex_manager.config.splice import as_yaml
 
     paths = Paths.locate()
     loaded = load.read(paths)
-    values = {key: _public(key, value) for key, value in plain_values(loaded.config).items()}
+    values = {key: shown(key, value) for key, value in plain_values(loaded.config).items()}
     if as_json:
         settings = {key: {"value": value, "origin": loaded.origins[key]} for key, value in values.items()}
         emit_json({
@@ -73,6 +73,7 @@ def get(key: str, *, reveal: bool, as_json: bool) -> None:
     """Print one setting as it is in force."""
     from codex_manager.config import edit, load
     from codex_manager.config.catalogue import plain_values
+    from codex_manager.config.showing import shown
     from codex_manager.config.splice import as_yaml
     from codex_manager.core.secret import Secret
 
@@ -88,7 +89,7 @@ def get(key: str, *, reveal: bool, as_json: bool) -> None:
     if isinstance(value, Secret) and reveal:
         value = value.reveal()
     elif not reveal:
-        value = _public(key, value)
+        value = shown(key, value)
     if as_json:
         emit_json({"key": key, "value": value, "origin": loaded.origins[setting.key]})
     else:
@@ -248,19 +249,6 @@ def _changed(key: str, origin: str, sentence: str) -> None:
         warn(f"{setting.variable} is set in this environment and goes before the file")
     if not setting.hot:
         say("a running proxy takes this over when it is started again")
-
-
-def _public(key: str, value: Any) -> Any:
-    """A value as it may be printed."""
-    from codex_manager.config.schema import DEFAULT_LOCAL_KEYS
-    from codex_manager.core.secret import Secret
-
-    if isinstance(value, Secret):
-        known = next((default for default in DEFAULT_LOCAL_KEYS if Secret(default) == value), None)
-        return known or value.hint()
-    if key == "upstream.proxy" and isinstance(value, str):
-        return re.sub(r"//[^/]*@", "//…@", value)  # a user name and password for the company's proxy
-    return value
 
 
 def _short(name: str) -> str:

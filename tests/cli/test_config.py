@@ -263,7 +263,7 @@ def test_edit_starts_from_the_explained_defaults(run, file, editor):
     editor("  #   theme: system", "  theme: dark")
     assert run("edit")[0] == 0
     assert run("get", "ui.theme")[1] == "dark\n"
-    assert "# Colours." in file.read_text()
+    assert "# Colours:" in file.read_text()
 
 
 @pytest.mark.parametrize("command", ["no-such-editor-here", "'unclosed", f"{sys.executable} -c 'raise SystemExit(3)'"])

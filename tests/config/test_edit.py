@@ -170,3 +170,45 @@ def test_processes_do_not_lose_each_others_changes(paths):
     origins = load.read(paths, {}).origins
     assert {key for key, origin in origins.items() if origin == "file"} == set(settings)
     assert leftovers(paths) == []
+
+
+def test_a_form_sets_and_unsets_several_settings_at_once(paths):
+    given(paths, "ui: {theme: dark}  # night\nprices:\n  gpt-5: {input: 1}\n")
+    texts = {
+        "routing.max_attempts": "7", "ui.theme": None, "proxy.allowed_hosts": ["one", "Two."], "prices.gpt-5": None,
+    }  # fmt: skip
+    loaded = edit.set_texts(paths, texts, {})
+    assert loaded.config.routing.max_attempts == 7
+    assert loaded.config.proxy.allowed_hosts == ("one", "two")
+    assert loaded.origins["ui.theme"] == "default"
+    assert "# night" in paths.config_file.read_text()
+    assert not loaded.config.prices.root
+
+
+def test_a_form_is_told_what_is_wrong_with_each_field_and_nothing_is_written(paths):
+    given(paths, "ui: {theme: dark}\n")
+    texts = {
+        "routing.max_attempts": "]", "routing.retry_ratio": "2", "ui.theme": "light", "limits.max_body_mib": "1",
+        "proxy.api_key": "sk-secret with spaces",
+    }  # fmt: skip
+    with pytest.raises(ConfigError) as caught:
+        edit.set_texts(paths, texts, {})
+    assert caught.value.fields == {
+        "routing.max_attempts": "routing.max_attempts must be a whole number from 1 to 50",
+        "routing.retry_ratio": "routing.retry_ratio must be a number from 0 to 1, not 2",
+        "proxy.api_key": "proxy.api_key must be plain ASCII without spaces, because it travels in a header",
+    }
+    with pytest.raises(ConfigError) as caught:
+        edit.set_texts(paths, {"limits.max_body_mib": "1"}, {})
+    assert list(caught.value.fields) == ["limits.replay_body_mib"]
+    assert paths.config_file.read_text() == "ui: {theme: dark}\n"
+    assert leftovers(paths) == []
+
+
+def test_what_is_wrong_with_a_price_is_told_of_that_price(paths):
+    with pytest.raises(ConfigError) as caught:
+        edit.set_texts(paths, {"prices.gpt-5": "{input: lots, output: 1}"}, {})
+    assert list(caught.value.fields) == ["prices.gpt-5.input"]
+    with pytest.raises(ConfigError) as caught:
+        edit.set_values(paths, {"prices.gpt-*": {"input": 1}}, {})
+    assert list(caught.value.fields) == ["prices.gpt-*"]

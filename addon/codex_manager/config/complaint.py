@@ -20,7 +20,7 @@ from codex_manager.config.catalogue import (
 from codex_manager.config.prices import HIGHEST_USD
 
 
-__all__ = ["key_of", "sentence", "shown"]
+__all__ = ["field_of", "key_of", "sentence", "shown"]
 
 _MAY_HOLD_SECRETS = frozenset({"proxy.api_key", "proxy.openai_base_url", "upstream.proxy"})
 
@@ -28,6 +28,13 @@ _MAY_HOLD_SECRETS = frozenset({"proxy.api_key", "proxy.openai_base_url", "upstre
 def key_of(error: ErrorDetails) -> tuple[str, ...]:
     """Section and key the mistake is in."""
     return tuple(str(part) for part in error["loc"][:2])
+
+
+def field_of(error: ErrorDetails) -> str:
+    """The field of a form the mistake is in: a setting, or one price of a model."""
+    path = tuple(str(part) for part in error["loc"])
+    one_price = len(path) == 3 and path[0] == PRICES and path[2] in PRICE_FIELDS
+    return ".".join(path if one_price else path[:2])
 
 
 def sentence(error: ErrorDetails) -> str:

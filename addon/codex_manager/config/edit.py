@@ -19,7 +19,7 @@ from codex_manager.config.splice import drop, put
 from codex_manager.config.template import HEADER, template
 
 
-__all__ = ["create", "replace_text", "reset", "set_text", "set_values", "setting_named", "unset"]
+__all__ = ["create", "replace_text", "reset", "set_text", "set_texts", "set_values", "setting_named", "unset"]
 
 
 def setting_named(key: str) -> Setting:
@@ -54,20 +54,40 @@ def set_text(paths: Paths, key: str, text: str, environ: Mapping[str, str] = os.
     return set_values(paths, {key: value}, environ)
 
 
+def set_texts(
+    paths: Paths, texts: Mapping[str, str | list[str] | None], environ: Mapping[str, str] = os.environ
+) -> Loaded:
+    """Set several settings to values as people type them in a form, or none of them; None goes back to the default.
+
+    Raises:
+        ConfigError: as `set_text`; `fields` says what is wrong with each of them.
+    """
+    values: dict[str, Any] = {}
+    wrong: dict[str, str] = {}
+    for key, text in texts.items():
+        setting = setting_named(key)
+        try:
+            values[key] = value_from_text(setting, text) if isinstance(text, str) else text
+        except ValueError as error:
+            wrong[key] = f"{key} {error}"
+    gone = [key for key, text in texts.items() if text is None]
+    valid = {key: value for key, value in values.items() if key not in gone}
+    if wrong:
+        try:  # what is wrong with the others is said in the same breath
+            _change(paths, environ, lambda text: _put(paths, text, valid, gone), touched=valid, only_judged=True)
+        except ConfigError as error:
+            wrong = {**error.fields, **wrong}
+        raise ConfigError(next(iter(wrong.values())), problems=tuple(wrong.values()), fields=wrong)
+    return _change(paths, environ, lambda text: _put(paths, text, valid, gone), touched=valid)
+
+
 def set_values(paths: Paths, values: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Loaded:
     """Set several settings at once, or none of them.
 
     Raises:
         ConfigError: as `set_text`.
     """
-
-    def change(text: str) -> str:
-        for key, value in values.items():
-            setting = setting_named(key)
-            text = put(text, paths.config_file.name, setting.section, setting.name, value)
-        return text
-
-    return _change(paths, environ, change, touched=values)
+    return _change(paths, environ, lambda text: _put(paths, text, values), touched=values)
 
 
 def unset(paths: Paths, key: str, environ: Mapping[str, str] = os.environ) -> Loaded:
@@ -134,6 +154,16 @@ def reset(paths: Paths) -> bool:
     return existed
 
 
+def _put(paths: Paths, text: str, values: Mapping[str, Any], gone: Iterable[str] = ()) -> str:
+    for key, value in values.items():
+        setting = setting_named(key)
+        text = put(text, paths.config_file.name, setting.section, setting.name, value)
+    for key in gone:
+        setting = setting_named(key)
+        text = drop(text, paths.config_file.name, setting.section, setting.name)
+    return text
+
+
 def _change(
     paths: Paths,
     environ: Mapping[str, str],
@@ -141,6 +171,7 @@ def _change(
     *,
     fresh: str = HEADER,
     touched: Iterable[str] = (),
+    only_judged: bool = False,
 ) -> Loaded:
     paths.make_dirs()
     name = paths.config_file.name
@@ -152,6 +183,6 @@ def _change(
             source.lines[tuple(key.split(".", 1))] = 0  # its line is not in the file that the user can look at
         judge(source, {}, together=False)  # an override must not hide a bad value of the file
         loaded = judge(source, environ)
-        if changed != text:
+        if changed != text and not only_judged:
             storage.write(paths.config_file, changed)
     return loaded

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from codex_manager.config import document, environment
 from codex_manager.config.catalogue import PRICES, SETTINGS
 from codex_manager.config.checks import conflicts
-from codex_manager.config.complaint import key_of, sentence
+from codex_manager.config.complaint import field_of, key_of, sentence
 from codex_manager.config.document import Document
 from codex_manager.config.errors import ConfigError
 from codex_manager.config.paths import Paths
@@ -87,22 +87,25 @@ def judge(
                 section[setting.name] = value
             origins[key] = origin
 
-    def found(path: tuple[str, ...], text: str, cure: str | None = None) -> _Finding:
+    def found(path: tuple[str, ...], text: str, cure: str | None = None, field: str | None = None) -> _Finding:
         key = ".".join(path)
         match origins.get(key):
             case "environment":
                 variable = SETTINGS[key].variable
                 cures = f"correct or unset {variable}" + (f"; {cure}" if cure else "")
-                return _Finding(1 << 30, f"environment variable {variable}: {text}", cures)
+                return _Finding(1 << 30, f"environment variable {variable}: {text}", cures, key, text)
             case "command line":
-                return _Finding(1 << 31, f"{options[key][0]}: {text}", cure)
-        return _Finding(source.lines.get(path, 0), f"{source.where(*path)}: {text}", cure or _CURE)
+                return _Finding(1 << 31, f"{options[key][0]}: {text}", cure, key, text)
+        return _Finding(source.lines.get(path, 0), f"{source.where(*path)}: {text}", cure or _CURE, field or key, text)
 
     try:
         config = Config.model_validate(values)
     except ValidationError as error:
         raise _complain(
-            [found(key_of(detail), sentence(detail)) for detail in error.errors(include_url=False)]
+            [
+                found(key_of(detail), sentence(detail), field=field_of(detail))
+                for detail in error.errors(include_url=False)
+            ]
         ) from None
     if together and (wrong := list(conflicts(config))):
         raise _complain([found(tuple(one.key.split(".")), f"{one.key} {one.text}", one.cure) for one in wrong])
@@ -116,11 +119,17 @@ class _Finding(NamedTuple):
     order: int
     sentence: str
     cure: str | None
+    field: str
+    bare: str
+    """The sentence without the place."""
 
 
 def _complain(findings: list[_Finding]) -> ConfigError:
     """One error of many: the first of the file leads."""
     findings = sorted(findings, key=lambda finding: finding.order)
     return ConfigError(
-        findings[0].sentence, hint=findings[0].cure, problems=tuple(finding.sentence for finding in findings)
+        findings[0].sentence,
+        hint=findings[0].cure,
+        problems=tuple(finding.sentence for finding in findings),
+        fields={finding.field: finding.bare for finding in reversed(findings)},  # the first one of a field counts
     )

@@ -19,7 +19,7 @@ from typing import Any
 
 from codex_manager.config.address import Address
 from codex_manager.config.hosts import intercepted_hosts
-from codex_manager.config.load import load
+from codex_manager.config.load import Loaded, load, read
 from codex_manager.config.paths import Paths
 from codex_manager.config.schema import Config
 from codex_manager.core.account import Account
@@ -155,6 +155,14 @@ class Runtime:
         """
         with self._source.writing() as vault:
             yield vault
+
+    def settings(self) -> Loaded:
+        """The settings as they are written now, whether or not they are in force yet, and where each comes from. Blocks.
+
+        Raises:
+            ConfigError: they cannot be used.
+        """
+        return read(self._paths, self._environ, options=self._options)
 
     async def reload(self) -> None:
         """Take over what changed on disk, now rather than at the next look."""
