@@ -53,6 +53,17 @@ def test_without_a_limit_nothing_is_asked_and_nothing_kept():
     assert not spending.accounts
 
 
+def test_people_are_told_what_the_ledger_says_also_of_those_without_a_limit():
+    spending = Spending()
+    spending.at(NOON, 0.0)
+    assert spending.spent(HOME) is None, "the ledger has not said anything"
+    spending.load({HOME: (USD(2), USD(30))}, 1)
+    assert spending.spent(HOME) == (USD(2), USD(30))
+    assert spending.spent(WORK) == (USD(0), USD(0))
+    spending.at(MIDNIGHT, DAY_S / 2)
+    assert spending.spent(HOME) == (USD(0), USD(30)), "a new day of the same month"
+
+
 def test_what_is_set_aside_counts_until_it_is_settled_or_given_back():
     spending = limited("10")
     one, other = spending.reserve([WORK, CI], USD(4)), spending.reserve([WORK], USD(5))

@@ -96,6 +96,22 @@ async def test_a_disabled_account_and_disabled_polling_ask_nobody(work, home):
         await stage.after(0, looks=2)
 
 
+async def test_a_person_who_asks_is_told_at_once_and_the_next_look_waits_its_interval(work):
+    async with Stage(work) as stage:
+        await stage.after(0, looks=1)
+        stage.now += 200
+        assert (await stage.poller.ask(work)).today == Decimal(1)
+        assert len(stage.delivered) == 2
+        await stage.after(200, looks=2)
+        await stage.after(100, looks=3)
+
+
+async def test_a_person_may_ask_about_an_account_that_is_not_polled(home):
+    stage = Stage(home)
+    assert (await stage.poller.ask(home)).account == "Home"
+    assert stage.asked == [("Home", "https://eu.api.openai.com", None)]
+
+
 async def test_a_shorter_interval_counts_at_once(work):
     async with Stage(work) as stage:
         await stage.after(100, looks=1)

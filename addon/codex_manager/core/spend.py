@@ -3,6 +3,7 @@
     set_limits, learn     what is allowed: by the user's settings, by OpenAI
     at                    turns the windows; before each decision
     room, share           asked by the decision
+    spent                 asked by people
     reserve, then settle or release      one request; in the same breath as the decision
     load                  the ledger's figures take the place of ours
 
@@ -193,10 +194,43 @@ class Spending:
         allowance = self._table(key).get(key[1])
         return None if allowance is None else allowance.shortage(need, self.offset)
 
+    def spent(self, key: Key) -> tuple[Decimal, Decimal] | None:
+        """What the ledger last said of today and of this month, limit or not; None before its first word.
+
+        Limits know more: what is not in the ledger yet, and what was spent beside the proxy.
+        """
+        if math.isnan(self._starts[0]):
+            return None
+        figures = self._figures.get(key, (ZERO, ZERO))
+        day, month = self._spans["day"].start, self._spans["month"].start
+        return figures[0] if self._starts[0] == day else ZERO, figures[1] if self._starts[1] == month else ZERO
+
     def share(self, key: Key) -> float | None:
         """Share used of the tightest limit, with what is set aside; None without a limit."""
         allowance = self._table(key).get(key[1])
         return None if allowance is None else allowance.used
+
+    def spent(self, key: Key) -> tuple[Decimal, Decimal]:
+        """US dollars spent in the day and the month: what counts against a limit where there is one, else the ledger's word."""
+        figures = self._figures.get(key, (ZERO, ZERO))
+        purses = self.purses(key)
+        windows: tuple[Window, Window] = ("day", "month")
+        now = [self._spans[window].start == start for window, start in zip(windows, self._starts, strict=True)]
+        day, month = (
+            purses[window].spent if window in purses else figures[at] if now[at] else ZERO
+            for at, window in enumerate(windows)
+        )
+        return day, month
+
+    def purses(self, key: Key) -> Mapping[Window, Purse]:
+        """The limits of an account or a client, with what counts against them. Not to be changed."""
+        allowance = self._table(key).get(key[1])
+        return {} if allowance is None else allowance.purses
+
+    @property
+    def limited_clients(self) -> tuple[str, ...]:
+        """Names of the client keys with a limit."""
+        return tuple(self._clients)
 
     # --- one request ---
 

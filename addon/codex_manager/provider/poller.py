@@ -145,6 +145,19 @@ class Poller:
         standing = self._standings.get(account_id)
         return None if standing is None else max(standing.due - self._monotonic(), 0.0)
 
+    async def ask(self, account: Account) -> Snapshot:
+        """Look now, because a person wants to know, whether or not it is time and polling is on; delivered as any other."""
+        settings = self._settings()
+        way = self._way(account.base_url or settings.base_url, settings.ca_file, settings.proxy)
+        project = self._projects().get(account.id)
+        work = partial(self._look, account, way, now=self._wall(), project=project, refusals=Refusals())
+        snapshot = await _in_a_thread(work)
+        standing = self._standings.get(account.id)
+        if standing is not None:
+            self._note(standing, snapshot)
+        self._deliver(snapshot)
+        return snapshot
+
     async def _run(self) -> None:
         while True:
             try:

@@ -15,6 +15,7 @@ from typing import Final
 
 from codex_manager.config.paths import Paths
 from codex_manager.config.schema import Config
+from codex_manager.core.account import Account
 from codex_manager.core.snapshot import Snapshot
 from codex_manager.core.window import Window
 from codex_manager.engine.engine import Engine
@@ -124,6 +125,10 @@ class Accounting:
                 self._domains.recall(candidate.account, engine.state)
             if self._remembering is not None:  # domains first: marks are about them
                 self._remembering.recall()
+
+    async def ask(self, account: Account) -> Snapshot | None:
+        """Ask OpenAI now what this account has spent, and take it over; None while nobody is served."""
+        return None if self._poller is None else await self._poller.ask(account)
 
     def moment(self, uptime_s: float) -> Moment:
         """What goes on now, for `/metrics`."""

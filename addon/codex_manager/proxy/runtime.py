@@ -27,9 +27,10 @@ from codex_manager.core.errors import CodexManagerError, type_and_place
 from codex_manager.core.openai_error import error_body
 from codex_manager.core.record import Record
 from codex_manager.core.secret import Secret
+from codex_manager.core.snapshot import Snapshot
 from codex_manager.engine.clock import SystemClock
 from codex_manager.engine.engine import Engine
-from codex_manager.engine.messages import Answer, Body, Request
+from codex_manager.engine.messages import Answer, Body, Headers, Request
 from codex_manager.engine.settings import EngineSettings
 from codex_manager.proxy import translate
 from codex_manager.proxy.accounting import Accounting
@@ -163,6 +164,25 @@ class Runtime:
             ConfigError: they cannot be used.
         """
         return read(self._paths, self._environ, options=self._options)
+
+    @property
+    def accounts(self) -> tuple[Account, ...] | None:
+        """All of the vault as it was read last, also those that cannot be used; None while it is locked."""
+        return self._contents.accounts
+
+    @property
+    def pinned(self) -> str | None:
+        """The id of the account that everything is switched to."""
+        return self._contents.pinned
+
+    async def ask_usage(self, account_id: str) -> Snapshot | None:
+        """Ask OpenAI now what an account has spent, and hold that against its limits; None if it is not in use.
+
+        A minute at most. What could not be found out is said in the snapshot.
+        """
+        candidates = self._engine.candidates if self._engine is not None else ()
+        account = next((each.account for each in candidates if each.account.id == account_id), None)
+        return None if account is None else await self._accounting.ask(account)
 
     async def reload(self) -> None:
         """Take over what changed on disk, now rather than at the next look."""
@@ -311,6 +331,35 @@ class Runtime:
         except Exception as error:  # noqa: BLE001 - fail closed
             log.error("the gate failed, so the request is refused: %s", type_and_place(error))  # noqa: TRY400 - a traceback may quote a header
             return _broken()
+
+    def serves(self, host: str) -> bool:
+        """Requests to this host are ours: it is the upstream, or this listener."""
+        if self._gate is None:
+            return False
+        name, hosts = host.lower().strip("[]"), self._gate.settings.hosts
+        return name in hosts.intercepted or hosts.is_right(name, "base_url")
+
+    def admit_again(self, method: str, target: str, headers: Headers, length: int) -> Admission | Answer:
+        """Judge a request that is sent once more from this machine, as one of the local client's. Never raises.
+
+        Its key is put in here, so that whoever has the request need not have the key.
+        """
+        key = self._config.proxy.api_key.reveal().encode()
+        own = ((b"Host", b"127.0.0.1"), (b"Authorization", b"Bearer " + key))
+        framing = ((b"Content-Length", b"%d" % length),) if length else ()
+        admitted = self.admit(
+            Incoming(
+                method=method,
+                target=target,
+                headers=(*own, *headers, *framing),
+                host="127.0.0.1",
+                content_length=length or None,
+            )
+        )
+        if isinstance(admitted, Admission) and (admitted.local or admitted.foreign or admitted.websocket):
+            body = error_body("Only requests to OpenAI are sent again.", type="invalid_request_error", code="not_again")
+            return plain_answer(400, body, failure="not_again")
+        return admitted
 
     async def carry(self, admission: Admission, body: Body) -> Answer:
         """Answer an admitted request. Never raises but CancelledError."""
