@@ -210,18 +210,6 @@ class Spending:
         allowance = self._table(key).get(key[1])
         return None if allowance is None else allowance.used
 
-    def spent(self, key: Key) -> tuple[Decimal, Decimal]:
-        """US dollars spent in the day and the month: what counts against a limit where there is one, else the ledger's word."""
-        figures = self._figures.get(key, (ZERO, ZERO))
-        purses = self.purses(key)
-        windows: tuple[Window, Window] = ("day", "month")
-        now = [self._spans[window].start == start for window, start in zip(windows, self._starts, strict=True)]
-        day, month = (
-            purses[window].spent if window in purses else figures[at] if now[at] else ZERO
-            for at, window in enumerate(windows)
-        )
-        return day, month
-
     def purses(self, key: Key) -> Mapping[Window, Purse]:
         """The limits of an account or a client, with what counts against them. Not to be changed."""
         allowance = self._table(key).get(key[1])
