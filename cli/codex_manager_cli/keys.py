@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from codex_manager.accounts.fields import FieldError, check_label
+from codex_manager.accounts.key_rack import DEFAULT_CLIENT
 from codex_manager.config.paths import Paths
 from codex_manager.core.telling.columns import columns
 from codex_manager.core.telling.quoting import shorten
@@ -23,9 +24,6 @@ from codex_manager_cli.talk import emit_json, fail, say
 
 
 __all__ = ["keys"]
-
-DEFAULT_CLIENT = "default"
-"""What the ledger calls the clients that send `proxy.api_key`."""
 
 _json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
