@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from mitmproxy import options
 from mitmproxy.tools.web import webaddons
 
 from codex_manager.accounts.desk import Desk
@@ -29,6 +28,7 @@ from codex_manager.proxy.listener import Listener
 from codex_manager.proxy.runtime import Runtime
 from codex_manager.proxy.web.hub import Hub
 from codex_manager.proxy.web.master import InspectionMaster
+from codex_manager.proxy.web.powers import PageOptions
 from codex_manager.proxy.web.routes import routes
 from codex_manager.proxy.web.server import WebServer
 from codex_manager.proxy.web.surroundings import Surroundings
@@ -64,7 +64,7 @@ class Face:
             endpoint="",
             inspects=True,
         )
-        self.master = InspectionMaster(options.Options(), FlowView())
+        self.master = InspectionMaster(PageOptions(), FlowView())
         self._server: WebServer
         self._door: str | None = None
 
@@ -89,12 +89,14 @@ class Face:
         """
         bound = self._server.bind(parse_address(self._runtime.config.web.address))
         self._address = str(Address(*bound[0]))
+        self.master.options.update(web_host=bound[0][0], web_port=bound[0][1])  # the cookie's name has the port in it
         return bound
 
     def serve(self, endpoint: str, bound: tuple[str, int]) -> None:
         """From now on answer. The proxy, bound there, does already."""
         self._surroundings.endpoint = endpoint
         self.master.options.update(listen_host=bound[0], listen_port=bound[1])  # mitmweb shows them
+        self.master.options.seal()
         self._server.add(routes(self._surroundings))
         self._server.serve()
 

@@ -4,7 +4,7 @@ Knows mitmweb's addons and signals. Law: no script can be loaded and nothing a p
 token can look and manage, not execute. What nobody looks at is not prepared: without an open page a flow costs no JSON.
 """
 
-from mitmproxy import flow, log, options, optmanager
+from mitmproxy import flow, log, optmanager
 from mitmproxy.addons import (
     anticache,
     anticomp,
@@ -12,11 +12,9 @@ from mitmproxy.addons import (
     blocklist,
     comment,
     core,
-    cut,
     eventstore,
     export,
     intercept,
-    maplocal,
     mapremote,
     modifybody,
     modifyheaders,
@@ -27,6 +25,7 @@ from mitmproxy.tools.web import app, webaddons
 
 from codex_manager.proxy.dispatch import LeanMaster
 from codex_manager.proxy.web.auth import Token
+from codex_manager.proxy.web.powers import PageOptions, leave_allowed
 
 
 __all__ = ["InspectionMaster"]
@@ -35,7 +34,9 @@ __all__ = ["InspectionMaster"]
 class InspectionMaster(LeanMaster):
     """`proxyserver` is our listener, once `attach` was told. Its owner runs the loop and the web server."""
 
-    def __init__(self, opts: options.Options, flows: view.View) -> None:
+    options: PageOptions
+
+    def __init__(self, opts: PageOptions, flows: view.View) -> None:
         super().__init__(opts)
         self.view = flows
         self.events = eventstore.EventStore()
@@ -56,9 +57,7 @@ class InspectionMaster(LeanMaster):
             anticache.AntiCache(),
             anticomp.AntiComp(),
             comment.Comment(),
-            cut.Cut(),
             export.Export(),
-            maplocal.MapLocal(),
             mapremote.MapRemote(),
             modifybody.ModifyBody(),
             modifyheaders.ModifyHeaders(),
@@ -67,6 +66,7 @@ class InspectionMaster(LeanMaster):
             self.events,
             *after,
         )
+        leave_allowed(self.commands.commands)
         self._connect()
 
     def _connect(self) -> None:

@@ -10,6 +10,7 @@ from codex_manager.proxy.web.hub import Live
 from codex_manager.proxy.web.overview import Overview
 from codex_manager.proxy.web.page import Appearance, Login
 from codex_manager.proxy.web.surroundings import Surroundings
+from codex_manager.proxy.web.updates import Updates
 
 
 __all__ = ["routes"]
@@ -38,5 +39,6 @@ def routes(surroundings: Surroundings) -> list[Any]:
     ]
     if surroundings.inspects:
         pages.append((r"/", FlowsPage))
+    updates = (r"/updates", Updates)
     static = (r"/codex/static/(.*)", Static, {"path": str(STATIC)})
-    return [static, *((path, handler, told) for path, handler in pages)]
+    return [static, updates, *((path, handler, told) for path, handler in pages)]

@@ -10,59 +10,106 @@ import socket
 import traceback
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from mitmproxy.tools.web import app
 from tornado import httpserver, httputil, netutil, routing, web
 
-from codex_manager.config.address import Address, is_loopback
+from codex_manager.config.address import Address
 from codex_manager.core.errors import CodexManagerError
+from codex_manager.proxy.web import guard
 
 
-__all__ = ["OWN_PREFIX", "WebServer", "WebServerError", "is_local_name"]
+if TYPE_CHECKING:
+    from tornado import http1connection
+
+__all__ = ["OWN_PREFIX", "WebServer", "WebServerError"]
 
 log = logging.getLogger(__name__)
 
 OWN_PREFIX = "/codex"
 LEFT_OUT = frozenset({r"/processes", r"/executable-icon"})
 """Pages of mitmweb that read this machine's programs, for a way of capturing that we have not."""
-MOST_BODY = 64 * 1024 * 1024  # bytes; mitmweb allows 4 GiB, for opening dumps
+FILES = ("/static/", "/codex/static/", "/favicon.ico")
+"""Nothing in them is anybody's."""
 IDLE_S = 3600.0
+BODY_S = 120.0
+"""What sending a body may take."""
+MOST_TOLD = 64 * 1024
+"""Bytes of a message from a page to us; they only name filters."""
 
 
 class WebServerError(CodexManagerError):
     """The page cannot be served there."""
 
 
-def is_local_name(host: str) -> bool:
-    """Whether a Host header names this machine: `localhost` or a loopback address, with any port."""
-    name = host.strip()
-    if name.startswith("["):
-        name = name[1:].partition("]")[0]
-    elif name.count(":") <= 1:
-        name = name.partition(":")[0]
-    return is_loopback(name)
-
-
 class _Guarded(app.Application):
-    """mitmweb's application; requests under a foreign name reach none of its handlers."""
+    """mitmweb's application; what `guard` refuses reaches none of its handlers."""
 
     def find_handler(self, request: httputil.HTTPServerRequest, **kwargs: Any) -> Any:
-        hosts = request.headers.get_list("Host")
-        if len(hosts) != 1 or not is_local_name(hosts[0]):
-            return self.get_handler_delegate(request, _Refused)
+        """Called when the head of a request is there, before its body is read."""
+        sentence = guard.refusal(request)
+        known = sentence is None and self._knows(request)
+        cast("http1connection.HTTP1Connection", request.connection).set_max_body_size(
+            guard.most_body(request.path, known=known)
+        )
+        if sentence is not None:
+            return self.get_handler_delegate(request, _Refused, {"sentence": sentence})
         if request.path in LEFT_OUT:
             return self.get_handler_delegate(request, web.ErrorHandler, {"status_code": 404})
         return super().find_handler(request, **kwargs)
 
+    def _knows(self, request: httputil.HTTPServerRequest) -> bool:
+        """Whether the request comes from a holder of the token; what it may do is for the pages to ask again."""
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme == "Bearer" and self.settings["is_valid_password"](token):
+            return True
+        name = self.settings["auth_cookie_name"]()
+        cookie = request.cookies.get(name)
+        value = cookie and web.decode_signed_value(self.settings["cookie_secret"], name, cookie.value, min_version=2)
+        return value == app.AuthRequestHandler.AUTH_COOKIE_VALUE
+
 
 class _Refused(web.RequestHandler):
-    """What a request under another name gets."""
+    """What a request gets that no page may be asked for."""
+
+    def initialize(self, sentence: str) -> None:
+        self._sentence = sentence
 
     def prepare(self) -> None:
         self.set_status(403)
         self.set_header("Content-Type", "text/plain; charset=utf-8")
-        self.finish("codex-manager's page is reached as localhost or 127.0.0.1 only.\n")
+        self.finish(f"{self._sentence}\n")
+
+
+class _Narrow(web.OutputTransform):
+    """The headers that hold for everything, mitmweb's pages and errors included."""
+
+    def __init__(self, request: httputil.HTTPServerRequest) -> None:
+        self._file = request.path.startswith(FILES)
+        self._socket = f"ws://{request.host}"
+
+    def transform_first_chunk(
+        self,
+        status_code: int,
+        headers: httputil.HTTPHeaders,
+        chunk: bytes,
+        finishing: bool,  # noqa: ARG002 - tornado's
+    ) -> tuple[int, httputil.HTTPHeaders, bytes]:
+        """Conversations are kept by no browser; no address with a token in it is told to another site."""
+        headers["Server"] = "codex-manager"
+        headers["Referrer-Policy"] = "no-referrer"
+        headers["X-Content-Type-Options"] = "nosniff"
+        headers["X-Frame-Options"] = "DENY"
+        headers["Cross-Origin-Resource-Policy"] = "same-origin"
+        if not self._file:
+            headers["Cache-Control"] = "no-store"
+        policy = headers.get("Content-Security-Policy", "default-src 'none'")
+        policy = policy.replace("'self' ws:;", f"'self' {self._socket};")  # mitmweb's allows any host
+        if "frame-ancestors" not in policy:
+            policy += "; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+        headers["Content-Security-Policy"] = policy
+        return status_code, headers, chunk
 
 
 class WebServer:
@@ -70,7 +117,8 @@ class WebServer:
 
     def __init__(self, master: Any) -> None:
         self.application = _Guarded(master, debug=False)
-        self.application.settings["log_function"] = _not_logged
+        self.application.settings |= {"log_function": _not_logged, "websocket_max_message_size": MOST_TOLD}
+        self.application.transforms.append(_Narrow)
         self._sockets: list[socket.socket] = []
         self._server: httpserver.HTTPServer | None = None
         _quiet_tornado()
@@ -97,7 +145,11 @@ class WebServer:
     def serve(self) -> None:
         """From now on answer."""
         self._server = httpserver.HTTPServer(
-            self.application, max_body_size=MOST_BODY, max_buffer_size=MOST_BODY, idle_connection_timeout=IDLE_S
+            self.application,
+            max_buffer_size=guard.MOST_UPLOAD,
+            max_body_size=guard.MOST_UPLOAD,
+            idle_connection_timeout=IDLE_S,
+            body_timeout=BODY_S,
         )
         self._server.add_sockets(self._sockets)
         self._sockets = []
