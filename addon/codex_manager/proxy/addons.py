@@ -14,10 +14,15 @@ from typing import Any
 from mitmproxy import addonmanager, ctx, tls
 from mitmproxy.utils import asyncio_utils
 
+from codex_manager.accounts.desk import Desk
 from codex_manager.config.hosts import OPENAI_HOST
 from codex_manager.config.paths import Paths
 from codex_manager.core.errors import CodexManagerError, type_and_place
 from codex_manager.proxy.bridge import Bridge
+from codex_manager.proxy.inspect.commands import Commands
+from codex_manager.proxy.inspect.content_views import add_views
+from codex_manager.proxy.inspect.recent import Recent
+from codex_manager.proxy.inspect.running import NotServingError, Running
 from codex_manager.proxy.interception import Interception
 from codex_manager.proxy.runtime import Runtime
 
@@ -28,6 +33,8 @@ log = logging.getLogger(__name__)
 
 ROUTED = frozenset({OPENAI_HOST})
 """While there is no configuration, what is refused."""
+MOST_RECENT = 500
+"""Requests that are remembered for views and commands; the ledger has all."""
 
 
 CODEX_CA = (
@@ -41,6 +48,8 @@ class RuntimeAddon:
     def __init__(self, bridge: Bridge) -> None:
         self.name = "codex_manager"
         self.runtime: Runtime | None = None
+        self.inside: Running | None = None
+        """What views and commands ask."""
         self._interception: Interception | None = None
         self._watching: asyncio.Task[None] | None = None
         self._bridge = bridge
@@ -50,10 +59,16 @@ class RuntimeAddon:
         """Read configuration and vault. The engine makes the connections, so mitmproxy must not open any ahead."""
         loader.master.options.update(connection_strategy="lazy")
         loader.add_option("codex_ca", bool, False, CODEX_CA)
+        add_views(self._explain)
+        paths = Paths.locate(self._environ)
         try:
-            self.runtime = Runtime.open(Paths.locate(self._environ), self._environ, None)
+            self.runtime = runtime = Runtime.open(paths, self._environ, None)
         except CodexManagerError as error:
             log.error("codex-manager: %s%s", error, f" ({error.hint})" if error.hint else "")  # noqa: TRY400 - a sentence, not a traceback
+            return
+        recent = Recent(MOST_RECENT, records=runtime.records)
+        runtime.tell_records(recent.record)
+        self.inside = Running(runtime, Desk(paths, self._environ, runtime.open_vault), recent)
 
     def configure(self, updated: set[str]) -> None:
         """Whoever sets the strategy back would have mitmproxy connect for streams that are ours."""
@@ -78,12 +93,18 @@ class RuntimeAddon:
     def done(self) -> asyncio.Task[Any] | None:
         """Close; mitmproxy awaits the task when it ends, and lets it run when a script is taken out."""
         runtime, self.runtime, self._bridge.door = self.runtime, None, None
+        self.inside = None
         self._interception = None
         if self._watching is not None:
             self._watching.cancel()
         if runtime is None:
             return None
         return asyncio_utils.create_task(runtime.close(), name="codex-manager close", keep_ref=True)
+
+    def _explain(self, request_id: str) -> str:
+        if self.inside is None:
+            raise NotServingError("codex-manager is not serving")
+        return self.inside.explain(request_id)
 
     async def _start(self, runtime: Runtime) -> None:
         bound = [(address[0], address[1]) for address in ctx.master.addons.get("proxyserver").listen_addrs()]
@@ -115,4 +136,4 @@ def addons() -> list[object]:
         forward=True,
     )
     runtime = RuntimeAddon(bridge)
-    return [runtime, bridge]
+    return [runtime, bridge, Commands(lambda: runtime.inside)]

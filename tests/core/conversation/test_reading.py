@@ -66,7 +66,7 @@ def test_errors_in_other_shapes(error):
 
 def test_what_was_not_kept_is_said():
     body = json.dumps(RESPONSE).encode()
-    part = Body(body[:700], "application/json", len(body))
+    part = Body(body[:700], "application/json", (700, len(body)))
     text = as_text(conversation_of("/v1/responses", None, part))
     assert "note: only the first 700 bytes of" in text
     assert "**Look it up**" not in text or "assistant thinks" in text
@@ -130,7 +130,7 @@ def bent(draw):
 def test_nothing_raises_whatever_is_in_a_body(value, path, as_stream, cut):
     body = sse(value, value) if as_stream else json.dumps(value).encode()
     for data in (body, body[:cut]):
-        kept = Body(data, "text/event-stream" if as_stream else "application/json", len(body))
+        kept = Body(data, "text/event-stream" if as_stream else "application/json", (len(data), len(body)))
         for part in ("all", "request", "answer"):
             text = as_text(conversation_of(path, kept, kept), part)
             assert len(text.encode()) <= LARGEST

@@ -71,7 +71,7 @@ def test_transcripts():
 def test_speech():
     path = "/v1/audio/speech"
     assert "answer: |\n  [audio: audio/mpeg, 24.0 kB]" in told(path, b"\xff\xf3" * 12_000, "audio/mpeg")
-    part = as_text(conversation_of(path, None, Body(b"\xff" * 10, "audio/mpeg", 24_000), running=True))
+    part = as_text(conversation_of(path, None, Body(b"\xff" * 10, "audio/mpeg", (10, 24_000)), running=True))
     assert part.startswith("answer: still running\nnote: only the first 10 bytes of 24.0 kB were kept")
     delta = {"type": "speech.audio.delta", "audio": "AAAA" * 1000}
     text = told(path, sse(delta, delta, {"type": "speech.audio.done"}), "text/event-stream")

@@ -40,13 +40,8 @@ class Body:
 
     data: bytes = b""
     content_type: str = ""
-    length: int | None = None
-    """Bytes of the whole, where `data` is its beginning."""
-
-    @property
-    def is_part(self) -> bool:
-        """The rest was not kept."""
-        return self.length is not None and self.length > len(self.data)
+    kept: tuple[int, int] | None = None
+    """Where only its beginning was kept: how many bytes, of how many, as they were sent."""
 
 
 def is_conversation(target: str) -> bool:
@@ -70,8 +65,8 @@ def conversation_of(
     state: State = "none"
     if told is not None and answer is not None:
         state = "whole" if told.finished else "running" if running else "cut"
-        if answer.is_part:
-            told.notes.append(f"only the first {size(len(answer.data))} of {size(answer.length or 0)} were kept")
+        if answer.kept is not None:
+            told.notes.append(f"only the first {size(answer.kept[0])} of {size(answer.kept[1])} were kept")
     return Conversation(name, asked, told, state, status, bill or Bill())
 
 
@@ -138,17 +133,17 @@ def _told(name: str, body: Body, *, is_running: bool) -> Side:
     side = Side()
     if is_stream(body.data, body.content_type):
         stream = read_stream(body.data)
-        stream.torn |= body.is_part
+        stream.torn |= body.kept is not None
         _read_stream(name, side, stream)
         return side
     kind = body.content_type.partition(";")[0].strip().lower()
     is_json = "json" in kind or body.data[:64].lstrip()[:1] in {b"{", b"["}
     if name in _STUDIO and not is_json and body.data:
-        studio.read_bytes(side, body.content_type, body.data, body.length or len(body.data))
+        studio.read_bytes(side, body.content_type, body.data, body.kept[1] if body.kept is not None else len(body.data))
         return side
     document = read_json(body.data) if body.data else None
     if document is None:
-        side.finished = not is_running and not body.is_part
+        side.finished = not is_running and body.kept is None
         if body.data:
             side.turns.append(Turn("answer", (media("body", kind, size(len(body.data))),)))
         return side
