@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from tornado import web
 
+from codex_manager.proxy.web.edits import EditFlow, OpenDump
 from codex_manager.proxy.web.flows_page import FlowsPage
 from codex_manager.proxy.web.hub import Live
 from codex_manager.proxy.web.overview import Overview
@@ -39,6 +40,6 @@ def routes(surroundings: Surroundings) -> list[Any]:
     ]
     if surroundings.inspects:
         pages.append((r"/", FlowsPage))
-    updates = (r"/updates", Updates)
+    mitmweb = ((r"/updates", Updates), (r"/flows/dump", OpenDump), (r"/flows/(?P<flow_id>[0-9a-f-]+)", EditFlow))
     static = (r"/codex/static/(.*)", Static, {"path": str(STATIC)})
-    return [static, updates, *((path, handler, told) for path, handler in pages)]
+    return [static, *mitmweb, *((path, handler, told) for path, handler in pages)]
