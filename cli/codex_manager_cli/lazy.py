@@ -15,11 +15,22 @@ __all__ = ["LazyGroup"]
 
 
 class LazyGroup(click.Group):
-    """Lists commands from a table of import paths; `--help` and completion show them without importing any."""
+    """Lists commands from a table of import paths; `--help` and completion show them without importing any.
 
-    def __init__(self, *args: Any, commands_table: dict[str, tuple[str, str]], **kwargs: Any) -> None:
+    `sections` is how `--help` arranges them: by title, lines of commands (`add, remove`) with what each line says. A
+    command that no line names comes last, on a line of its own.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        commands_table: dict[str, tuple[str, str]],
+        sections: dict[str, dict[str, str]] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.commands_table = commands_table
+        self.sections = sections or {}
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(self.commands_table)
@@ -47,8 +58,21 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in self.commands_table.items()])
+        left = dict(self.commands_table)
+        parts: dict[str, list[tuple[str, str]]] = {}
+        for title, lines in self.sections.items():
+            for names, text in lines.items():
+                there = [name for name in names.split(", ") if left.pop(name, None)]
+                if there:
+                    parts.setdefault(title, []).append((", ".join(there), text))
+        if left:
+            parts["More" if parts else "Commands"] = [(name, text) for name, (_, text) in left.items()]
+        width = max(len(names) for rows in parts.values() for names, _ in rows)
+        formatter.write_paragraph()
+        for title, rows in parts.items():  # no empty line between them: all of it is to fit a screen
+            formatter.write_heading(title)
+            with formatter.indentation():
+                formatter.write_dl([(names.ljust(width), text) for names, text in rows])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem]":
         from click.shell_completion import CompletionItem

@@ -2,6 +2,8 @@
 
 Law: `codex-manager --help` imports click and nothing heavier (tests/project/test_lightness.py), so the table holds
 import paths and one-line helps, not commands. Every error a user can cause ends in `talk.fail`, one sentence long.
+
+A command that is new goes into `COMMANDS`, and into a line of `SECTIONS` if none has room for it yet.
 """
 
 import importlib
@@ -14,10 +16,10 @@ from codex_manager import __version__
 from codex_manager_cli.lazy import LazyGroup
 
 
-__all__ = ["COMMANDS", "cli", "main"]
+__all__ = ["COMMANDS", "SECTIONS", "cli", "main"]
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    # name: (module:attribute, one-line help); the order is the order of `--help`
+    # name: (module:attribute, one-line help); the order is that of completion and of the reference page
     "demo": ("codex_manager_cli.demo:demo", "See it work in 20 seconds; needs no account."),
     "init": ("codex_manager_cli.init:init", "Make the vault and the configuration."),
     "add": ("codex_manager_cli.accounts:add", "Add an account."),
@@ -49,10 +51,49 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "completion": ("codex_manager_cli.completion:completion", "Print a shell completion script."),
 }
 
+SECTIONS: dict[str, dict[str, str]] = {
+    # title: {the commands of a line: what the line says}; a line is shown once one of its commands is in the table
+    "Begin": {
+        "demo": "See it work in 20 seconds; needs no account.",
+        "init": "Make the vault and the configuration.",
+    },
+    "Accounts": {
+        "add, remove": "Add an account; remove one.",
+        "list, show": "List the accounts; show one.",
+        "edit, rename": "Change an account; give it another label.",
+        "enable, disable": "Let an account serve again; keep it from serving.",
+        "switch": "Send everything to one account, or back.",
+        "import, export": "Take accounts in from a file; write them to one.",
+        "refresh": "Ask OpenAI now what the accounts have spent.",
+    },
+    "Serve": {
+        "proxy, web": "Start the proxy; with its page: live calls, dashboard.",
+        "stop, restart": "Stop the proxy that runs; start it again.",
+        "service": "Start the proxy at login, and whenever it fails.",
+        "run, env": "Run a command that uses the accounts; lead a shell.",
+        "keys, certs": "Local keys for clients; certificates for `HTTPS_PROXY`.",
+    },
+    "Look": {
+        "tui": "Look and manage in the terminal, full screen.",
+        "status, logs": "What the proxy is doing; what it said.",
+        "usage, prices": "What was used and what it cost; what models cost.",
+        "explain, simulate": "Why a request went where it went; where one would.",
+        "resource": "Which account has a file, a batch, a conversation.",
+    },
+    "Care": {
+        "config": "Show and change the configuration.",
+        "vault": "Lock, unlock, rekey, verify, back up the vault.",
+        "doctor": "Everything that could be wrong, each with its cure.",
+        "completion": "Print a shell completion script.",
+        "help": "Read about a topic.",
+    },
+}
+
 
 @click.group(
     cls=LazyGroup,
     commands_table=COMMANDS,
+    sections=SECTIONS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="codex-manager")

@@ -30,6 +30,12 @@ def test_help_lists_commands_without_loading_them(group):
     assert "codex_manager_cli.no_such_module" not in sys.modules
 
 
+def test_sections_show_the_commands_that_there_are():
+    sections = {"A": {"first, later": "One, or two."}, "B": {"never": "Three."}}
+    group = LazyGroup("g", commands_table=TABLE, sections=sections)
+    assert invoke(group, "--help").output.endswith("\n\nA:\n  first   One, or two.\nMore:\n  absent  Two.\n")
+
+
 def test_a_command_is_loaded_when_it_is_used(group):
     assert "bash" in invoke(group, "first", "--help").output
 

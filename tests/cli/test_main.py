@@ -7,7 +7,7 @@ import pytest
 
 from codex_manager import __version__
 from codex_manager_cli import talk
-from codex_manager_cli.main import COMMANDS, cli
+from codex_manager_cli.main import COMMANDS, SECTIONS, cli
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -19,17 +19,25 @@ def test_every_command_of_the_table_is_there(name):
     assert command.get_short_help_str(200)
 
 
-def test_help_fits_a_screen(capsys):
+def test_each_command_is_on_one_line_of_the_help():
+    named = [name for lines in SECTIONS.values() for line in lines for name in line.split(", ")]
+    assert len(named) == len(set(named))
+    assert set(COMMANDS) <= set(named)
+
+
+@pytest.mark.parametrize("columns", [80, 100])
+def test_help_fits_a_screen(columns, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", str(columns))
     assert talk.run(cli, ["--help"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) <= 40
-    assert max(map(len, lines)) <= 100
+    assert max(map(len, lines)) <= columns
 
 
 def test_no_command_shows_the_help(capsys):
     assert talk.run(cli, []) == 2
     captured = capsys.readouterr()
-    assert "Commands:" in captured.out + captured.err
+    assert "Accounts:" in captured.out + captured.err
 
 
 def test_the_version_is_data():
