@@ -19,6 +19,7 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.mode_servers import ProxyConnectionHandler
 
 from codex_manager.proxy.dispatch import LeanMaster
+from codex_manager.proxy.held import released
 from codex_manager.proxy.notices import Notice
 
 
@@ -41,8 +42,8 @@ class Connection(ProxyConnectionHandler):
         with self.timeout_watchdog.disarm():
             await addons.handle_lifecycle(hook)
             (data,) = hook.args()
-            if isinstance(data, flow.Flow):
-                await data.wait_for_resume()
+            if isinstance(data, flow.Flow) and data.intercepted:
+                await released(data)
 
     def close_connection(self, closed: connection.Connection, half_close: bool = False) -> None:
         """Close once: a second cancellation would reach mitmproxy while it cleans up after the first, and leak the socket."""

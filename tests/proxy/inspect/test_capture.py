@@ -62,8 +62,12 @@ async def test_viewers_are_told_twice_a_second_at_most(monkeypatch):
     monkeypatch.setattr(capture, "TELL_S", 0.05)
     flow = tflow.tflow(resp=True)
     assert flow.response is not None
-    told = []
-    captured = Captured(flow, 100, tell=lambda each: told.append(each.response.raw_content))
+    told: list[bytes | None] = []
+
+    def tell(each):
+        told.append(each.response.raw_content)
+
+    captured = Captured(flow, 100, tell=tell)
     for _ in range(10):
         captured.feed(b"x")
     assert told == []
