@@ -108,6 +108,8 @@ async def _serve(runtime: Runtime, args: argparse.Namespace, environ: Mapping[st
             forward=False,
             forwarder=Forward(lambda: runtime.forward, runtime.knows_key, lambda: endpoint),
             endpoint=lambda: endpoint,
+            capture=runtime.capture if face is not None else None,
+            streams=runtime.captures_streams,
         )
         listener = Listener(master, lambda context: CodexHttpLayer(context, HTTPMode.regular, bridge))
         if face is None:
