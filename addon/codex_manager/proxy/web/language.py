@@ -42,7 +42,7 @@ class Language:
             auto_reload=False,
         )
         self.environment.install_gettext_translations(self._translations, newstyle=True)  # type: ignore[attr-defined]  # of the extension
-        self.environment.globals |= {"languages": LANGUAGES, "lang": code, "now": time.time}
+        self.environment.globals |= {"languages": LANGUAGES, "lang": code, "now": time.time, "tr": self.translate}
         self.environment.filters |= words.FILTERS
 
     def render(self, template: str, values: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ from codex_manager.proxy.web.flows_page import FlowsPage
 from codex_manager.proxy.web.hub import Live
 from codex_manager.proxy.web.overview import Overview
 from codex_manager.proxy.web.page import Appearance, Login
+from codex_manager.proxy.web.settings_page import Prices, Section, Settings, Strategy
 from codex_manager.proxy.web.surroundings import Surroundings
 from codex_manager.proxy.web.updates import Updates
 
@@ -37,6 +38,10 @@ def routes(surroundings: Surroundings) -> list[Any]:
         (r"/codex/login", Login),
         (r"/codex/appearance", Appearance),
         (r"/codex/live", Live),
+        (r"/codex/settings", Settings),
+        (r"/codex/settings/section/([a-z]+)", Section),
+        (r"/codex/settings/strategy", Strategy),
+        (r"/codex/settings/prices", Prices),
     ]
     if surroundings.inspects:
         pages.append((r"/", FlowsPage))

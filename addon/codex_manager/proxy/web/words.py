@@ -4,13 +4,16 @@ Pure. Law: a figure that is not there is a dash, never a nought.
 """
 
 import datetime as dt
+import re
 
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final
 
+import markupsafe
 
-__all__ = ["FILTERS", "count", "moment", "money", "percent", "seconds"]
+
+__all__ = ["FILTERS", "count", "moment", "money", "percent", "seconds", "ticks"]
 
 DASH: Final = "–"
 
@@ -53,6 +56,12 @@ def moment(unix: float | None) -> str:
     return dt.datetime.fromtimestamp(unix, dt.UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
+def ticks(sentence: str) -> markupsafe.Markup:
+    """A sentence with `code` in it: escaped, and what stands between backticks set as code."""
+    return markupsafe.Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(markupsafe.escape(sentence))))  # noqa: S704 - escaped before
+
+
 FILTERS: Final[dict[str, Callable[[Any], str]]] = {
     "money": money, "count": count, "percent": percent, "seconds": seconds, "moment": moment,
+    "ticks": ticks,
 }  # fmt: skip
