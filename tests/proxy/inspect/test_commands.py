@@ -4,6 +4,8 @@ import asyncio
 import logging
 import threading
 
+from pathlib import Path
+
 import pytest
 
 from mitmproxy import exceptions
@@ -192,3 +194,10 @@ def test_every_command_says_what_it_does():
         "codex.disable", "codex.enable", "codex.explain", "codex.reload", "codex.status", "codex.switch",
     ]  # fmt: skip
     assert all(each.help for each in ours.values())
+
+
+def test_every_command_is_documented():
+    page = (Path(__file__).parents[3] / "docs" / "inspection.md").read_text(encoding="utf-8")
+    with taddons.context(Commands(lambda: None)) as context:
+        ours = [name for name in context.master.commands.commands if name.startswith("codex.")]
+    assert [name for name in ours if f"`{name}" not in page] == []
