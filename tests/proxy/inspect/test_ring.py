@@ -220,7 +220,7 @@ def test_the_view_of_the_master_is_found():
         assert len(view._store) == 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from(["begin", "end", "hold", "let go", "remove", "clear", "file"]), st.integers(0, 9)),

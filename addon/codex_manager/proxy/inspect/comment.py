@@ -11,7 +11,7 @@ from typing import Final
 from codex_manager.engine.messages import Answer
 
 
-__all__ = ["MARKS", "comment_of", "mark_of", "short"]
+__all__ = ["MARKS", "comment_of", "mark_for", "mark_of", "short", "used"]
 
 FAILOVER: Final = ":twisted_rightwards_arrows:"
 REFUSED: Final = ":no_entry:"
@@ -39,18 +39,24 @@ def comment_of(answer: Answer) -> str:
         parts.append(f"{tries} ({_cut(str(failed), LONGEST_WHY)})" if failed else tries)
     if answer.failure:
         parts.append(f"failed: {answer.failure}")
-    if model := facts.get("model"):
-        parts.append(_cut(UNFIT.sub("?", str(model)), LONGEST_MODEL))
-    return " · ".join([*filter(None, parts), *_used(facts)])
+    return " · ".join([*filter(None, parts), *used(facts)])
 
 
 def mark_of(answer: Answer) -> str:
     """The name of an emoji, or nothing. What matters more stands before what matters less."""
     if answer.account_id is None:
         return REFUSED if answer.failure else ""
-    if answer.facts.get("failed") and _moved(answer):
+    return mark_for(answer.facts)
+
+
+def mark_for(facts: Mapping[str, str | int | float]) -> str:
+    """The same for what an account has answered."""
+    moved = (
+        len(set(str(facts.get("tried", "")).split(", "))) > 1
+    )  # another account was asked before the one that answered
+    if moved and facts.get("failed"):
         return FAILOVER
-    return ESTIMATED if "estimated" in answer.facts else ""
+    return ESTIMATED if "estimated" in facts else ""
 
 
 def short(tokens: float) -> str:
@@ -78,23 +84,22 @@ def _decider(answer: Answer) -> str:
     return f"{answer.strategy} ({by})"
 
 
-def _used(facts: Mapping[str, str | int | float]) -> list[str]:
-    if "usd" not in facts:
-        return []
-    about = "~" if "estimated" in facts else ""
-    tokens = f"{short(float(facts['input_tokens']))}→{short(float(facts['output_tokens']))} tok"
-    return [tokens, f"{about}{_dollars(float(facts['usd']))}"]
+def used(facts: Mapping[str, str | int | float]) -> list[str]:
+    """What was asked for and used, as far as it is known: model, tokens, cost."""
+    parts = []
+    if model := facts.get("model"):
+        parts.append(_cut(UNFIT.sub("?", str(model)), LONGEST_MODEL))
+    if "usd" in facts:
+        about = "~" if "estimated" in facts else ""
+        parts.append(f"{short(float(facts['input_tokens']))}→{short(float(facts['output_tokens']))} tok")
+        parts.append(f"{about}{_dollars(float(facts['usd']))}")
+    return parts
 
 
 def _dollars(usd: float) -> str:
     if 0 < usd < 0.00005:
         return "<$0.0001"
     return f"${usd:.4f}"
-
-
-def _moved(answer: Answer) -> bool:
-    """Another account was asked before the one that answered."""
-    return len(set(str(answer.facts.get("tried", "")).split(", "))) > 1
 
 
 def _cut(text: str, longest: int) -> str:

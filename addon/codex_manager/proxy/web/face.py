@@ -25,6 +25,7 @@ from codex_manager.proxy.inspect.flow_view import FlowView
 from codex_manager.proxy.inspect.recent import Recent
 from codex_manager.proxy.inspect.replay import Replay
 from codex_manager.proxy.inspect.ring import Ring
+from codex_manager.proxy.inspect.sockets import Sockets
 from codex_manager.proxy.listener import Listener
 from codex_manager.proxy.runtime import Runtime
 from codex_manager.proxy.web.hub import Hub
@@ -73,7 +74,7 @@ class Face:
         """Give the master its addons: the listener's and ours, mitmproxy's, and what looks at flows."""
         ring = Ring(self._runtime.ring_limits)
         ring.follow(self.master.view)
-        self.master.attach(listener, *ours, after=(ring, Replay(self._runtime)))
+        self.master.attach(listener, *ours, after=(ring, Replay(self._runtime), Sockets(self.recent)))
         self.master.options.update(
             web_columns=COLUMNS,
             web_open_browser=False,
