@@ -5,6 +5,8 @@ from typing import Any, Final
 
 from tornado import web
 
+from codex_manager.proxy.web.accounts_page import topics as accounts_topics
+from codex_manager.proxy.web.accounts_routes import ACCOUNTS
 from codex_manager.proxy.web.edits import EditFlow, OpenDump
 from codex_manager.proxy.web.flows_page import FlowsPage
 from codex_manager.proxy.web.hub import Live
@@ -32,6 +34,7 @@ class Static(web.StaticFileHandler):
 
 def routes(surroundings: Surroundings) -> list[Any]:
     """For `WebServer.add`."""
+    accounts_topics(surroundings)
     told = {"web": surroundings}
     pages: list[tuple[str, Any]] = [
         (r"/codex/?", Overview),
@@ -43,6 +46,7 @@ def routes(surroundings: Surroundings) -> list[Any]:
         (r"/codex/settings/strategy", Strategy),
         (r"/codex/settings/prices", Prices),
     ]
+    pages += ACCOUNTS
     if surroundings.inspects:
         pages.append((r"/", FlowsPage))
     mitmweb = ((r"/updates", Updates), (r"/flows/dump", OpenDump), (r"/flows/(?P<flow_id>[0-9a-f-]+)", EditFlow))
