@@ -18,9 +18,10 @@ ALLOWED = {
     "certs": set(),
     "config": {"core"},
     "accounts": {"vault", "ledger", "provider", "config", "core"},
+    "doctor": {"vault", "ledger", "provider", "config", "certs", "core"},
     "engine": {"core"},
     "testing": {"core"},
-    "proxy": {"engine", "accounts", "ledger", "provider", "vault", "certs", "core", "config"},
+    "proxy": {"engine", "accounts", "doctor", "ledger", "provider", "vault", "certs", "core", "config"},
     "cli": {"accounts", "certs", "vault", "ledger", "provider", "core", "config", "testing"},
 }
 ONLY_IN = {
