@@ -18,7 +18,7 @@ from typing import Final
 from codex_manager.core.record import Record
 
 
-__all__ = ["DAY_S", "Series", "Sum", "Timeline", "moved"]
+__all__ = ["DAY_S", "LEFT", "Series", "Sum", "Timeline", "moved"]
 
 MINUTE_S: Final = 60
 DAY_S: Final = 86_400

@@ -11,7 +11,7 @@ from typing import Final
 from codex_manager.core.telling.durations import span
 
 
-__all__ = ["Out", "clock", "failure_words", "layer_of", "out_words", "until_words", "why"]
+__all__ = ["CHOSEN", "Out", "clock", "failure_words", "layer_of", "out_words", "until_words", "why"]
 
 OWNERSHIP, AFFINITY, STRATEGY = "ownership", "affinity", "strategy"
 

@@ -10,7 +10,8 @@ from codex_manager.proxy.web.accounts_routes import ACCOUNTS
 from codex_manager.proxy.web.edits import EditFlow, OpenDump
 from codex_manager.proxy.web.flows_page import FlowsPage
 from codex_manager.proxy.web.hub import Live
-from codex_manager.proxy.web.overview import Overview
+from codex_manager.proxy.web.overview import Explained, Overview
+from codex_manager.proxy.web.overview import topics as overview_topics
 from codex_manager.proxy.web.page import Appearance, Login
 from codex_manager.proxy.web.settings_page import Prices, Section, Settings, Strategy
 from codex_manager.proxy.web.surroundings import Surroundings
@@ -34,10 +35,12 @@ class Static(web.StaticFileHandler):
 
 def routes(surroundings: Surroundings) -> list[Any]:
     """For `WebServer.add`."""
+    overview_topics(surroundings)
     accounts_topics(surroundings)
     told = {"web": surroundings}
     pages: list[tuple[str, Any]] = [
         (r"/codex/?", Overview),
+        (r"/codex/requests/([\w.-]{1,80})", Explained),
         (r"/codex/login", Login),
         (r"/codex/appearance", Appearance),
         (r"/codex/live", Live),

@@ -4,12 +4,13 @@ Law: pages reach the proxy's parts through this and nothing else, so that it can
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from codex_manager.config.paths import Paths
 from codex_manager.proxy.inspect.recent import Recent
 from codex_manager.proxy.runtime import Runtime
+from codex_manager.proxy.web.history import History
 
 
 if TYPE_CHECKING:
@@ -37,3 +38,8 @@ class Surroundings:
     """Base URL for clients."""
     inspects: bool
     """mitmweb's flow list is at `/`."""
+    history: History = field(init=False)
+    """The last day and the last thirty, for charts; it hears of requests from now on."""
+
+    def __post_init__(self) -> None:
+        self.history = History(self.recent, self.paths.ledger_file)

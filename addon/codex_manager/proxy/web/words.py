@@ -22,6 +22,8 @@ def money(usd: float | Decimal | None) -> str:
     """US dollars: cents where there are dollars, four places where there are only cents."""
     if usd is None:
         return DASH
+    if 0 < usd < 0.00005:
+        return "<$0.0001"
     return f"${usd:,.2f}" if usd >= 1 or usd == 0 else f"${usd:.4f}"
 
 
