@@ -95,6 +95,32 @@ def raw(port: int, data: bytes, seconds: float = 10.0) -> bytes:
     return received
 
 
+FILLINGS = ("abc", "00000000-0000-0000-0000-000000000000", "0" * 32, "request", "raw", "1h")
+"""For the groups of an address, the first that fits."""
+
+
+def addresses() -> list[str]:
+    """A path for each address of mitmweb's and of ours, WebSockets among them, files not."""
+    from unittest.mock import MagicMock
+
+    from mitmproxy.tools.web import app
+
+    from codex_manager.proxy.web.routes import routes
+
+    patterns = [str(rule[0]) for rule in (*app.handlers, *routes(MagicMock()))]
+    paths = {_filled(pattern) for pattern in patterns if "/static/" not in pattern}
+    return sorted(paths)
+
+
+def _filled(pattern: str) -> str:
+    path = pattern.replace(r"(?:\.json)?", "").replace("/?", "")
+    while group := re.search(r"\((?:\?P<\w+>)?([^()]*)\)", path):
+        filling = next(text for text in FILLINGS if re.fullmatch(group[1], text))
+        path = path[: group.start()] + filling + path[group.end() :]
+    assert re.fullmatch(pattern, path), f"no address for {pattern}: {path}"
+    return path
+
+
 DOOR = re.compile(r"url=http://([^:]+|\[[0-9a-f:]+\]):(\d+)/codex/login\?token=([0-9a-f]+)")
 
 
