@@ -25,7 +25,6 @@ QUIET = "proxy: {bind_addr: '127.0.0.1:0'}\nweb: {address: '127.0.0.1:0'}\n"
 @pytest.fixture
 def paths(tmp_path):
     make_home(tmp_path, [account("Work", "sk-canary-0123456789abcdef")], QUIET)
-    os.chmod(tmp_path / "config.yaml", 0o600)
     return Paths(tmp_path, tmp_path)
 
 
@@ -94,6 +93,8 @@ def test_where_the_master_key_comes_from(paths):
 @pytest.mark.skipif(os.name == "nt", reason="modes")
 def test_files_that_others_may_read(paths):
     paths.config_file.chmod(0o644)
+    assert found(paths, "permissions")[0][0] == "ok"  # the default key is no secret
+    paths.config_file.write_text("proxy: {api_key: sk-canary-0123456789}\n")
     paths.data_dir.chmod(0o770)
     said = found(paths, "permissions")
     assert [level for level, _, _ in said] == ["bad", "bad"]

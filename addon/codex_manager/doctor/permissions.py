@@ -24,8 +24,10 @@ def check(patient: Patient) -> Iterator[Finding]:
         return
     paths = patient.paths
     secret = [
-        paths.config_file, paths.vault_file, paths.authority_dir / "authority.json", paths.data_dir / TOKEN_FILE, paths.data_dir / "web.html",
+        paths.vault_file, paths.authority_dir / "authority.json", paths.data_dir / TOKEN_FILE, paths.data_dir / "web.html",
     ]  # fmt: skip
+    if not patient.config.has_default_key or "@" in (patient.config.upstream.proxy or ""):
+        secret.append(paths.config_file)  # otherwise nothing in it is worth hiding
     telling = [paths.ledger_file, paths.data_dir / "ledger.db-wal"]
     findings = [
         *(finding for path in secret for finding in _file(path, secret=True)),

@@ -8,7 +8,6 @@ import functools
 import gettext
 import time
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,7 +30,6 @@ class Language:
     def __init__(self, code: str) -> None:
         self.code = code
         self._translations = gettext.translation(DOMAIN, HERE / "locale", [code], fallback=True)
-        self.translate: Callable[[str], str] = self._translations.gettext
         self.environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader(HERE / "templates"),
             autoescape=True,
@@ -44,6 +42,10 @@ class Language:
         self.environment.install_gettext_translations(self._translations, newstyle=True)  # type: ignore[attr-defined]  # of the extension
         self.environment.globals |= {"languages": LANGUAGES, "lang": code, "now": time.time, "tr": self.translate}
         self.environment.filters |= words.FILTERS
+
+    def translate(self, sentence: str) -> str:
+        """In this language; nothing stays nothing (of an empty text gettext makes the head of the catalogue)."""
+        return self._translations.gettext(sentence) if sentence else sentence
 
     def render(self, template: str, values: dict[str, Any]) -> str:
         """A template with values, escaped."""

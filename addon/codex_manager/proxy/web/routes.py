@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from tornado import web
 
+from codex_manager.proxy.web.about_page import About, Certificate, Doctor
 from codex_manager.proxy.web.accounts_page import topics as accounts_topics
 from codex_manager.proxy.web.accounts_routes import ACCOUNTS
 from codex_manager.proxy.web.edits import EditFlow, OpenDump
@@ -44,6 +45,9 @@ def routes(surroundings: Surroundings) -> list[Any]:
         (r"/codex/login", Login),
         (r"/codex/appearance", Appearance),
         (r"/codex/live", Live),
+        (r"/codex/about", About),
+        (r"/codex/about/certificate", Certificate),
+        (r"/codex/about/doctor", Doctor),
         (r"/codex/settings", Settings),
         (r"/codex/settings/section/([a-z]+)", Section),
         (r"/codex/settings/strategy", Strategy),
