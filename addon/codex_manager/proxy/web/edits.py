@@ -1,4 +1,4 @@
-"""Two of mitmweb's pages for flows, made to say what is wrong instead of failing: opening a dump, and editing a flow.
+"""Some of mitmweb's pages for flows, made to say what is wrong instead of failing: opening a dump, editing a flow, reading its bodies.
 
 mitmweb clears the list before it knows whether a file is a dump at all, and takes any JSON for a comment or a mark; a mark that is no text breaks
 the list for everybody. Law: what is refused has changed nothing.
@@ -11,11 +11,12 @@ from mitmproxy import exceptions, flow, io
 from mitmproxy.tools.web import app
 
 
-__all__ = ["EditFlow", "OpenDump"]
+__all__ = ["Content", "ContentView", "EditFlow", "OpenDump"]
 
 TEXTS: Final = frozenset({"comment", "marked", "method", "scheme", "host", "path", "http_version", "msg"})
 LISTS: Final = frozenset({"headers", "trailers"})
 MOST_PORT: Final = 65535
+MOST_DIGITS: Final = 9
 
 
 class OpenDump(app.DumpFlows):
@@ -50,6 +51,39 @@ class EditFlow(app.FlowHandler):
             raise app.APIError(400, "These are no values for a flow.") from None
 
 
+class Content(app.FlowContent):
+    """`/flows/ID/request/content.data` and its like."""
+
+    def get(self, flow_id: str, message: str) -> None:
+        """The body, for a file."""
+        if getattr(self._message(message), "raw_content", None) is None:
+            raise app.APIError(404, "There is no content, or it was not kept.")
+        super().get(flow_id, message)  # type: ignore[no-untyped-call]  # mitmproxy's own is untyped
+
+    def post(self, flow_id: str, message: str) -> None:
+        """Exchange the body."""
+        self._message(message)
+        super().post(flow_id, message)  # type: ignore[no-untyped-call]  # mitmproxy's own is untyped
+
+    def _message(self, name: str) -> object:
+        found: object = getattr(self.flow, name, None)
+        if found is None or name == "messages":
+            raise app.APIError(404, "There is no such message in this flow.")
+        return found
+
+
+class ContentView(app.FlowContentView):
+    """`/flows/ID/request/content/VIEW` and its like."""
+
+    def get(self, flow_id: str, message: str, content_view: str) -> None:
+        """The body, as this view shows it."""
+        if message != "messages" and getattr(self.flow, message, None) is None:
+            raise app.APIError(404, "There is no such message in this flow.")
+        if not all(_is_number(lines) for lines in self.get_query_arguments("lines")):
+            raise app.APIError(400, "lines has to be a number.")
+        super().get(flow_id, message, content_view)
+
+
 def _check(values: Any, inside: str) -> None:
     """Types and ranges that mitmweb takes for granted.
 
@@ -75,9 +109,12 @@ def _check(values: Any, inside: str) -> None:
             raise app.APIError(400, f"{name} has to be a number.")
 
 
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= MOST_DIGITS
+
+
 def _is_port(value: object) -> bool:
-    text = str(value)
-    return text.isascii() and text.isdecimal() and len(text) <= 5 and int(text) <= MOST_PORT
+    return _is_number(str(value)) and int(str(value)) <= MOST_PORT
 
 
 def _encodable(text: str) -> bool:

@@ -8,7 +8,7 @@ from tornado import web
 from codex_manager.proxy.web.about_page import About, Certificate, Doctor
 from codex_manager.proxy.web.accounts_page import topics as accounts_topics
 from codex_manager.proxy.web.accounts_routes import ACCOUNTS
-from codex_manager.proxy.web.edits import EditFlow, OpenDump
+from codex_manager.proxy.web.edits import Content, ContentView, EditFlow, OpenDump
 from codex_manager.proxy.web.flows_page import FlowsPage
 from codex_manager.proxy.web.hub import Live
 from codex_manager.proxy.web.overview import Explained, Overview
@@ -56,6 +56,13 @@ def routes(surroundings: Surroundings) -> list[Any]:
     pages += ACCOUNTS
     if surroundings.inspects:
         pages.append((r"/", FlowsPage))
-    mitmweb = ((r"/updates", Updates), (r"/flows/dump", OpenDump), (r"/flows/(?P<flow_id>[0-9a-f-]+)", EditFlow))
+    message = r"/flows/(?P<flow_id>[0-9a-f-]+)/(?P<message>request|response|messages)"
+    mitmweb = (
+        (r"/updates", Updates),
+        (r"/flows/dump", OpenDump),
+        (r"/flows/(?P<flow_id>[0-9a-f-]+)", EditFlow),
+        (rf"{message}/content.data", Content),
+        (rf"{message}/content/(?P<content_view>[0-9a-zA-Z\-\_%]+)(?:\.json)?", ContentView),
+    )
     static = (r"/codex/static/(.*)", Static, {"path": str(STATIC)})
     return [static, *mitmweb, *((path, handler, told) for path, handler in pages)]
