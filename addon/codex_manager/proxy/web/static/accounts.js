@@ -1,6 +1,17 @@
 // The dialog of the accounts page: closed when its work is done, emptied of what was typed into it, its mistakes shown beside the fields.
 "use strict";
 
+// Of what is pushed, leave out what this page has no place for: an account that was added elsewhere moves before its row is here.
+htmx.defineExtension("places", {
+  transformResponse(text, xhr) {
+    if (xhr) return text; // an answer to this page, not a push
+    const pushed = document.createElement("template");
+    pushed.innerHTML = text;
+    for (const part of [...pushed.content.children]) if (!document.getElementById(part.id)) part.remove();
+    return pushed.innerHTML;
+  },
+});
+
 document.addEventListener("DOMContentLoaded", () => {
   const sheet = document.getElementById("sheet");
   let opener = "";
