@@ -52,6 +52,9 @@ MEANINGS: dict[str, Meaning] = {
         "What arrived is not an HTTP/1.1 request, or did not arrive in time.", _MEND, (400, 408, 431)
     ),
     "invalid_method": Meaning("The request's method is not a word that HTTP allows.", _MEND),
+    "invalid_query": Meaning(
+        "A page of the proxy's own was asked what it does not know.", "Ask as the message says.", (400,)
+    ),
     "invalid_target": Meaning("The request's path is malformed, or climbs with `..`.", _MEND),
     "invalid_websocket_handshake": Meaning(
         "What asks for a WebSocket is not a handshake of version 13.", _MEND, (400, 426)
@@ -63,6 +66,11 @@ MEANINGS: dict[str, Meaning] = {
     "no_available_accounts": Meaning("The vault holds no account."),
     "no_usable_account": Meaning(
         "There are accounts, but all are disabled or their keys were refused; or the one account that has what the request names."
+    ),
+    "not_again": Meaning(
+        "A request on the page's list does not go to OpenAI, so it is not sent again.",
+        "Send it with the program it came from.",
+        (400,),
     ),
     "not_ready": Meaning(
         "`/ready` only: no account can serve at the moment.", "`codex-manager list` shows the accounts."

@@ -1,11 +1,12 @@
 """The proxy's own pages: who may read them, and what they say of accounts, limits, and whose fault it is."""
 
+import asyncio
 import json
 import secrets
 
 import pytest
 
-from tests.proxy.runtime_rig import BOUND, ask, code, incoming, new_home, running
+from tests.proxy.runtime_rig import BOUND, ask, code, in_force, incoming, new_home, running
 
 from codex_manager import __version__
 from codex_manager.core.incident import Cause
@@ -13,7 +14,8 @@ from codex_manager.proxy.incoming import Admission, Incoming
 from codex_manager.testing import answers
 
 
-STATUS = "/codex-manager/api/v1/status"
+API = "/codex-manager/api/v1/"
+STATUS, RUNNING, REQUESTS = API + "status", API + "running", API + "requests"
 
 
 @pytest.fixture
@@ -69,8 +71,8 @@ async def test_it_opens_nothing_else_and_another_run_has_another(home):
         assert (await code(runtime, question(token, target="/v1/models")))[0] == 401
         assert await ask(runtime, question(token, target="/codex-manager/api/v1/nothing"), b"") == (
             404,
-            {"error": {"message": f"There is no such page; there is {STATUS}.", "type": "invalid_request_error",
-                       "param": None, "code": "unknown_url"}},
+            {"error": {"message": f"There is no such page; there is {STATUS}, {RUNNING}, {REQUESTS}.",
+                       "type": "invalid_request_error", "param": None, "code": "unknown_url"}},
         )  # fmt: skip
         assert (await code(runtime, question(token, "POST")))[0] == 405
         assert token not in repr(runtime.__dict__)
@@ -210,3 +212,105 @@ async def test_a_locked_vault_and_none_at_all_are_said(home):
     async with running(home) as runtime:
         found = await status(runtime)
     assert (found["locked"], found["accounts"]) == (True, [])
+
+
+# Requests ------------------------------------------------------------------------------------------------------------
+
+
+async def page(runtime, name):
+    found, document = await ask(runtime, question(runtime.control_token.reveal(), target=API + name), b"")
+    assert found == 200, document
+    return document
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["after=-1", "after=x", "limit=0", "limit=1001", "after=1&after=2", "other=1", "after=", "after=" + "9" * 19,
+     "limit=%D9%A1"],
+)  # fmt: skip
+async def test_a_question_that_makes_no_sense_is_refused(home, query):
+    async with running(home) as runtime:
+        target = f"{REQUESTS}?{query}"
+        status_code, refusal = await code(runtime, question(runtime.control_token.reveal(), target=target))
+        assert (status_code, refusal) == (400, "invalid_query")
+
+
+async def test_requests_are_told_from_the_first_question_on_and_in_short(home):
+    home.fake.always("sk-one", answers.rate_limited(retry_after=60.0))
+    home.configure("routing: {strategy: priority}")
+    async with running(home) as runtime:
+        assert runtime._accounting.book.watched is None
+        await code(runtime)
+        first = await page(runtime, "requests")
+        assert (first["number"], first["missed"], first["recorded"], first["requests"]) == (0, 0, True, [])
+        await code(runtime)
+        await ask(runtime, incoming("GET", "/health"))
+        told = await page(runtime, "requests?after=0")
+        assert (told["number"], told["since"]) == (1, first["since"])
+        assert await page(runtime, "requests?after=1") == told | {"requests": []}
+        assert await page(runtime, "requests?after=7000") == told  # a number of another run
+        (found,) = told["requests"]
+    assert len(found.pop("id")) == 32
+    assert found.pop("time").endswith("+00:00")
+    assert 0 < found.pop("first_byte_s") <= found.pop("duration_s") < 10
+    assert found.pop("cost_usd") > 0
+    assert len(found.pop("account_id")) == 36
+    assert found == {
+        "number": 1, "client": "default", "method": "POST", "endpoint": "chat/completions", "model": "gpt-4o",
+        "streamed": False, "websocket": False, "account": "Two", "by": "only", "strategy": "priority", "status": 200,
+        "failure": None, "attempts": [{"account": "Two", "by": "only", "status": 200, "failure": None}],
+        "input_tokens": found["input_tokens"], "cached_tokens": 0, "output_tokens": found["output_tokens"],
+        "estimated": False, "attempt_of": None,
+    }  # fmt: skip
+
+
+async def test_what_was_kept_for_somebody_is_forgotten_when_they_stay_away(home, monkeypatch):
+    monkeypatch.setattr("codex_manager.proxy.audience.PATIENCE_S", 0.05)
+    async with running(home) as runtime:
+        await page(runtime, "requests")
+        await code(runtime)
+        assert runtime._accounting.book.watched is not None
+        await in_force(lambda: asyncio.sleep(0, runtime._accounting.book.watched is None))
+        await code(runtime)
+        again = await page(runtime, "requests")
+        assert again["requests"] == []
+        await code(runtime)
+        assert [each["number"] for each in (await page(runtime, "requests"))["requests"]] == [2]
+
+
+async def test_without_metering_nothing_is_recorded_and_that_is_said(home):
+    home.configure("metering: {enabled: false}")
+    async with running(home) as runtime:
+        await page(runtime, "requests")
+        await code(runtime)
+        assert (await page(runtime, "requests"))["recorded"] is False
+        assert await page(runtime, "running") == {"count": 0, "requests": []}
+
+
+async def test_what_is_on_its_way_is_told_with_whom_it_is(home):
+    home.fake.always(None, answers.ok(chunks=50, every=0.05))
+    body = json.dumps({"model": "gpt-4o", "stream": True, "messages": [{"role": "user", "content": "hello"}]}).encode()
+    async with running(home) as runtime:
+        answer = await runtime.carry(runtime.admit(incoming()), body)
+        await anext(answer.body)
+        told = await page(runtime, "running")
+        (found,) = told["requests"]
+        assert told["count"] == 1
+        assert found["account"] in {"One", "Two"}
+        assert found["bytes"] > 0
+        assert found["seconds"] >= 0
+        kept = {
+            name: found[name] for name in ("client", "endpoint", "model", "stage", "attempts", "status", "streamed")
+        }
+        assert kept == {
+            "client": "default", "endpoint": "chat/completions", "model": "gpt-4o", "stage": "answering", "attempts": 1,
+            "status": 200, "streamed": True,
+        }  # fmt: skip
+        await answer.aclose()
+        assert await page(runtime, "running") == {"count": 0, "requests": []}
+        waiting = asyncio.create_task(ask(runtime))
+        await in_force(lambda: asyncio.sleep(0, runtime.engine.metering.running))
+        assert (await page(runtime, "running?limit=1"))["requests"][0]["stage"] in {"deciding", "asked"}
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        assert (await page(runtime, "running"))["count"] == 0

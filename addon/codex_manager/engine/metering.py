@@ -45,6 +45,8 @@ class Metering:
         self.state = state
         self.clock = clock
         self.habits = OutputHabits()
+        self.running: dict[Tab, None] = {}
+        """The tabs that are open, the oldest first."""
         self.unaided: set[str] = set()
         """Origins that refused to be asked for a stream's usage."""
         self._pricing = pricing

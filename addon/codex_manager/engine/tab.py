@@ -72,7 +72,7 @@ class Tab:
     __slots__ = (
         "_attempts", "_hold", "_is_carried", "_is_owed", "_is_sent", "_is_trying", "_metering", "_request", "_reservation",
         "_session", "_status", "_told", "_tries", "_try_began", "_trying", "account", "answered_by", "asked", "began", "cost",
-        "detail", "id", "is_closed", "need", "time",
+        "detail", "id", "is_closed", "is_stream", "need", "received", "time",
     )  # fmt: skip
 
     def __init__(self, metering: "Metering", request: Request, asked: Asked, session: str | None, number: int) -> None:
@@ -93,6 +93,10 @@ class Tab:
         self.answered_by = ""
         """Strategy, once there is an answer."""
         self.detail: dict[str, Any] = {}
+        self.received = 0
+        """Bytes of the answer's body that have come so far."""
+        self.is_stream = False
+        """The answer comes as events."""
         self._told: dict[str, str | int | float] | None = None
         """Facts of the client's answer, for whoever looks at its flow."""
         self._attempts: list[Attempt] = []
@@ -105,10 +109,31 @@ class Tab:
         self._hold: Hold | None = None
         self._reservation = ""
         self._status = 0
+        metering.running[self] = None
 
     def now(self) -> float:
         """Monotonic."""
         return self._metering.clock.monotonic()
+
+    @property
+    def request(self) -> Request:
+        """What it is about."""
+        return self._request
+
+    @property
+    def tries(self) -> int:
+        """Attempts begun so far."""
+        return self._tries
+
+    @property
+    def stage(self) -> str:
+        """`deciding` while it is with nobody, `asked` while an account is asked, `answering` while a good answer comes."""
+        return "answering" if self._is_carried else "asked" if self._is_trying else "deciding"
+
+    @property
+    def status(self) -> int:
+        """That of the answer on its way; 0 while there is none."""
+        return self._status
 
     # --- before anybody is asked ---
 
@@ -137,6 +162,7 @@ class Tab:
             self._release()
         self.account, self._trying = account, choice
         self._tries += 1
+        self.received = 0
         self._try_began = began = metering.clock.monotonic()
         self._is_trying, self._is_sent = True, False
         if self.need <= ZERO or self._hold is not None:
@@ -235,7 +261,7 @@ class Tab:
             self._tried(status or 200, failure, "")
         if status is not None:
             self._status = status
-        self.is_closed = True
+        self._over()
         try:
             self._finish(failure, used, first_byte, streamed)
         except Exception as error:  # noqa: BLE001 - counting never fails a request
@@ -245,6 +271,10 @@ class Tab:
                 self._release()
 
     # --- inside ---
+
+    def _over(self) -> None:
+        self.is_closed = True
+        self._metering.running.pop(self, None)
 
     def _tried(self, status: int, failure: str, code: str) -> None:
         if not self._is_trying or self.account is None:
@@ -268,7 +298,7 @@ class Tab:
 
     def _close(self, status: int, failure: str, account_id: str | None, label: str | None) -> None:
         """Without an answer to read: nothing is owed but what nobody knows."""
-        self.is_closed = True
+        self._over()
         try:
             record = self._record(status, failure)
             if self._is_owed and self.account is not None:
@@ -386,6 +416,7 @@ class _NoTab(Tab):
 
     def __init__(self) -> None:
         self.id, self.need, self.cost, self.account = "", ZERO, ZERO, None
+        self.received, self.is_stream = 0, False
         self.asked = Asked(endpoint="", is_free=True)
         self.is_closed = True
 

@@ -47,7 +47,7 @@ class Tap:
         self._unread: list[bytes] = []
         """Pieces the meter has not seen; what they say is not asked for before the end."""
         self._size = 0
-        self._is_stream = content_type.startswith("text/event-stream")
+        self._is_stream = tab.is_stream = content_type.startswith("text/event-stream")
         self._meter: Meter | None = None
         if asked.path is not None and 200 <= status < 300:
             self._meter = meter_for(asked.path, content_type, units=asked.units, model=asked.model)
@@ -61,8 +61,10 @@ class Tap:
 
     def feed(self, piece: bytes) -> bytes:
         """The next bytes of the answer: those the client gets, which may be none yet."""
+        tab = self._tab
         if self._first is None:
-            self._first = self._tab.now()
+            self._first = tab.now()
+        tab.received += len(piece)
         if self._learning is not None:
             self._learn(piece)
         elif self._meter is not None:

@@ -31,6 +31,8 @@ class Bookkeeper:
         self._number = 0
         self.told: Callable[[Record], None] | None = None
         """Whoever looks on; must not raise, and if it does, nothing else suffers. None in a proxy without a page."""
+        self.watched: Callable[[Record], None] | None = None
+        """The same for whoever asks the proxy's own pages for records; None while nobody does."""
         self.reserved = self.released = _not_kept
 
     def use(self, ledger: Ledger, domains: Domains) -> None:
@@ -56,6 +58,8 @@ class Bookkeeper:
                 self._domains.noticed(record.account_id, record.domain)
             if self.told is not None:
                 self.told(record)
+            if self.watched is not None:
+                self.watched(record)
         except Exception as error:  # noqa: BLE001 - counting never fails a request
             log.error("a request was not counted: %s", type_and_place(error))  # noqa: TRY400 - a message may quote it
         return self._number

@@ -39,6 +39,7 @@ from codex_manager.proxy.forward import Forward
 from codex_manager.proxy.interception import Interception
 from codex_manager.proxy.layer import CodexHttpLayer
 from codex_manager.proxy.listener import Listener
+from codex_manager.proxy.log_lines import Memory
 from codex_manager.proxy.notices import Drain
 from codex_manager.proxy.runtime import Runtime
 from codex_manager.proxy.tunnels import Tunnels
@@ -64,7 +65,7 @@ class ListenError(CodexManagerError):
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until told to stop; the exit status."""
     args = _parser().parse_args(arguments)
-    _set_up_logging(verbose=args.verbose)
+    memory = _set_up_logging(verbose=args.verbose)
     harden()
     _raise_file_limit()
     given = {
@@ -79,6 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         prompt = _prompt if sys.stdin.isatty() and not args.master_key_stdin else None
         runtime = Runtime.open(Paths.locate(), environ, prompt, options=chosen)
+        runtime.tell_log(memory.page)
         return event_loop.run(_serve(runtime, args, environ))
     except CodexManagerError as error:
         _say(f"error: {error}")
@@ -291,11 +293,14 @@ def _prompt(question: str) -> str:
     return getpass.getpass(f"{question}: ", stream=sys.stderr)
 
 
-def _set_up_logging(*, verbose: bool) -> None:
+def _set_up_logging(*, verbose: bool) -> Memory:
     """Warnings of everybody, news of ours; mitmproxy's line a connection is not wanted."""
+    memory = Memory()
     logging.basicConfig(format="codex-manager: %(message)s", stream=sys.stderr, level=logging.WARNING, force=True)
     logging.getLogger("codex_manager").setLevel(logging.DEBUG if verbose else logging.INFO)
     logging.getLogger("asyncio").setLevel(logging.ERROR)
+    logging.getLogger().addHandler(memory)
+    return memory
 
 
 def _raise_file_limit() -> None:

@@ -35,7 +35,8 @@ from codex_manager.engine.settings import EngineSettings
 from codex_manager.proxy import translate
 from codex_manager.proxy.accounting import Accounting
 from codex_manager.proxy.answers import plain_answer
-from codex_manager.proxy.control import Control
+from codex_manager.proxy.audience import Audience
+from codex_manager.proxy.control import Control, Question
 from codex_manager.proxy.dialer import Dialer
 from codex_manager.proxy.forward import ForwardSettings
 from codex_manager.proxy.gate import CONTROL_PREFIX, METRICS_PATH, Gate
@@ -51,6 +52,7 @@ from codex_manager.proxy.own_address import Bound, leads_to, refuse_loop
 from codex_manager.proxy.passing import Passing
 from codex_manager.proxy.refusal import Refusal
 from codex_manager.proxy.status import status_of
+from codex_manager.proxy.underway import underway
 from codex_manager.proxy.upstream import Upstream, UpstreamRoute
 from codex_manager.proxy.vault_source import Contents, VaultSource
 from codex_manager.proxy.watch import file_stamp, watch
@@ -101,7 +103,11 @@ class Runtime:
         self._upstream: Upstream | None = None
         self._accounting = Accounting(paths, config)
         self._metrics = MetricsPage(self._accounting)
-        self._control = Control({"status": self.status})
+        self._audience = Audience(self._watch_records, time.time)
+        self._control = Control()
+        self._control.add("status", lambda _: self.status())
+        self._control.add("running", lambda question: underway(self.engine, question.limit))
+        self._control.add("requests", self._requests)
         self._watches: list[asyncio.Task[None]] = []
         self._said: dict[str, str] = {}
         self._started_at = time.monotonic()
@@ -197,6 +203,16 @@ class Runtime:
     def records(self) -> bool:
         """Whether requests are recorded at all."""
         return self._config.metering.enabled
+
+    def tell_log(self, page: Callable[[Question], object]) -> None:
+        """Have a page of our own show the log."""
+        self._control.add("log", page)
+
+    def _watch_records(self, callback: Callable[[Record], None] | None) -> None:
+        self._accounting.book.watched = callback
+
+    def _requests(self, question: Question) -> dict[str, object]:
+        return {"recorded": self.records(), **self._audience.page(question.after, question.limit)}
 
     def ring_limits(self) -> RingLimits:
         """How much of the traffic is kept for viewers."""
@@ -301,6 +317,7 @@ class Runtime:
             task.cancel()
         await asyncio.gather(*self._watches, return_exceptions=True)
         self._watches = []
+        self._audience.leave()
         self._gate = self._passing = None
         engine, self._engine = self._engine, None
         if engine is not None:
