@@ -21,10 +21,13 @@ from codex_manager.config import storage
 from codex_manager.config.address import Address, parse_address
 from codex_manager.config.paths import Paths
 from codex_manager.core.errors import CodexManagerError
+from codex_manager.proxy.inspect.commands import Commands
+from codex_manager.proxy.inspect.content_views import add_views
 from codex_manager.proxy.inspect.flow_view import FlowView
 from codex_manager.proxy.inspect.recent import Recent
 from codex_manager.proxy.inspect.replay import Replay
 from codex_manager.proxy.inspect.ring import Ring
+from codex_manager.proxy.inspect.running import Running
 from codex_manager.proxy.inspect.sockets import Sockets
 from codex_manager.proxy.listener import Listener
 from codex_manager.proxy.runtime import Runtime
@@ -74,7 +77,9 @@ class Face:
         """Give the master its addons: the listener's and ours, mitmproxy's, and what looks at flows."""
         ring = Ring(self._runtime.ring_limits)
         ring.follow(self.master.view)
-        self.master.attach(listener, *ours, after=(ring, Replay(self._runtime), Sockets(self.recent)))
+        inside = Running(self._runtime, self._surroundings.desk, self.recent)
+        add_views(inside.explain)
+        self.master.attach(listener, *ours, after=(ring, Replay(self._runtime), Sockets(self.recent), Commands(lambda: inside)))
         self.master.options.update(
             web_columns=COLUMNS,
             web_open_browser=False,
