@@ -4,6 +4,7 @@ import json
 import threading
 
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 
@@ -38,6 +39,14 @@ PAGES = {
 }  # fmt: skip
 
 
+class Server(ThreadingHTTPServer):
+    """Remembers who called."""
+
+    def __init__(self, folder):
+        super().__init__(("127.0.0.1", 0), Proxy)
+        self.folder, self.callers, self.hangs_up = folder, set(), False
+
+
 class Proxy(BaseHTTPRequestHandler):
     """Enough of one to answer from PAGES."""
 
@@ -51,26 +60,31 @@ class Proxy(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
-        self.server.callers.add(self.client_address)
-        self.close_connection = self.server.hangs_up
+        server: Any = self.server
+        server.callers.add(self.client_address)
+        self.close_connection = server.hangs_up
 
-    def log_message(self, *_):
+    def log_message(self, *_: Any) -> None:
         """Say nothing."""
 
 
 @pytest.fixture
 def proxy(tmp_path):
-    with ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as server:
-        server.callers, server.hangs_up, server.folder = set(), False, tmp_path
+    with Server(tmp_path) as server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
         thread.start()
         about = presence.RunningProxy(pid=1, host="0.0.0.0", port=server.server_port, version="0", started="2026")
         announced = presence.announce(tmp_path, about, Secret(TOKEN))
-        server.announced = announced
         yield server
+        assert announced
         announced.withdraw()
         server.shutdown()
         thread.join(5)
+
+
+def told[T](found: T | None) -> T:
+    assert found is not None
+    return found
 
 
 def test_nobody_is_asked_where_nobody_runs(tmp_path):
@@ -80,10 +94,10 @@ def test_nobody_is_asked_where_nobody_runs(tmp_path):
 
 def test_answers_come_as_values_over_one_connection(proxy):
     with control.Line(proxy.folder) as line:
-        running = line.running()
+        running = told(line.running())
         assert (running.count, running.requests[0].model, running.requests[0].account) == (7, "gpt-5", "work")
         assert line.requests(3) == control.Requests(3, 0, "2026", recorded=True, requests=())
-        assert line.log().lines == (control.LogLine(1, "2026", "info", "codex_manager", "hi"),)
+        assert told(line.log()).lines == (control.LogLine(1, "2026", "info", "codex_manager", "hi"),)
         assert line.status() == {"pid": 1}
         assert len(proxy.callers) == 1
 
@@ -118,14 +132,15 @@ def test_a_real_proxy_tells_what_is_over_what_is_on_its_way_and_what_it_said(iso
         with running_proxy(home) as proxy, control.Line(isolated_home) as line:
             assert wait_for(lambda: line.requests() is not None)
             with openai.OpenAI(base_url=proxy.base_url, api_key=LOCAL_KEY, max_retries=0, timeout=20) as client:
-                message = [{"role": "user", "content": "hello"}]
-                client.chat.completions.create(model="gpt-4o-mini", messages=message)
-                assert wait_for(lambda: line.requests().number == 1)
-                (finished,) = line.requests().requests
+                client.chat.completions.create(model="gpt-4o-mini", messages=[{"role": "user", "content": "hello"}])
+                assert wait_for(lambda: told(line.requests()).number == 1)
+                (finished,) = told(line.requests()).requests
                 assert (finished.account, finished.model, finished.status) == ("one", "gpt-4o-mini", 200)
                 assert finished.attempts == (control.Attempt("one", "only", 200, None),)
-                stream = client.chat.completions.create(model="gpt-4o-mini", messages=message, stream=True)
-                assert line.running().count <= 1
+                stream = client.chat.completions.create(
+                    model="gpt-4o-mini", messages=[{"role": "user", "content": "hello"}], stream=True
+                )
+                assert told(line.running()).count <= 1
                 list(stream)
-            assert wait_for(lambda: line.running().count == 0)
-            assert "1 account in use" in [each.message for each in line.log().lines]
+            assert wait_for(lambda: told(line.running()).count == 0)
+            assert "1 account in use" in [each.message for each in told(line.log()).lines]

@@ -8,7 +8,7 @@ from codex_manager.proxy.numbered import Numbered
 
 @given(st.integers(1, 8), st.integers(0, 30), st.integers(0, 40), st.integers(1, 12))
 def test_the_newest_after_a_number_in_order_and_how_many_are_missing(most, count, after, limit):
-    row = Numbered(most)
+    row: Numbered[int] = Numbered(most)
     for number in range(1, count + 1):
         row.add(number)
     found = row.after(after, limit)
@@ -20,7 +20,7 @@ def test_the_newest_after_a_number_in_order_and_how_many_are_missing(most, count
 
 
 def test_what_is_forgotten_keeps_its_numbers():
-    row = Numbered(3)
+    row: Numbered[str] = Numbered(3)
     row.add("a")
     row.clear()
     assert row.after(0, 5).missed == 1
