@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import jinja2
 
-from codex_manager.proxy.web import words
+from codex_manager.proxy.web import phrases, words
 
 
 __all__ = ["LANGUAGES", "Language", "choose", "language"]
@@ -41,11 +41,15 @@ class Language:
         )
         self.environment.install_gettext_translations(self._translations, newstyle=True)  # type: ignore[attr-defined]  # of the extension
         self.environment.globals |= {"languages": LANGUAGES, "lang": code, "now": time.time, "tr": self.translate}
-        self.environment.filters |= words.FILTERS
+        self.environment.filters |= {**words.FILTERS, "told": self.phrase}
 
     def translate(self, sentence: str) -> str:
         """In this language; nothing stays nothing (of an empty text gettext makes the head of the catalogue)."""
         return self._translations.gettext(sentence) if sentence else sentence
+
+    def phrase(self, sentence: str) -> str:
+        """A sentence of the core, names and figures in it left as they are."""
+        return phrases.phrase(sentence, self.translate)
 
     def render(self, template: str, values: dict[str, Any]) -> str:
         """A template with values, escaped."""
