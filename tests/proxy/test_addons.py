@@ -352,6 +352,30 @@ def test_mitmweb_shows_conversations_and_decisions_and_obeys_commands(home, fake
         assert wait_for(lambda: proxy.ask()[0] != 200)
 
 
+def test_the_dashboard_is_on_the_server_of_ones_own_mitmweb(home, fake, tmp_path):
+    """Behind its password, under names of this machine only; its own pages stay as they are."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        web = free.getsockname()[1]
+    options = ("--no-web-open-browser", "--web-port", str(web), "--set", "web_password=opened")
+    with mitm(home, tmp_path, *options, tool="mitmweb") as proxy:
+
+        def page(path, **headers):
+            with contextlib.closing(http.client.HTTPConnection("127.0.0.1", web, timeout=20)) as connection:
+                connection.request("GET", path, headers=headers)
+                answer = connection.getresponse()
+                return answer.status, answer.read().decode()
+
+        known = {"Authorization": "Bearer opened"}
+        status, text = page("/codex", **known)
+        assert (status, "<h1>Dashboard</h1>" in text, f"http://127.0.0.1:{proxy.port}/v1" in text) == (200, True, True)
+        assert [page(path, **known)[0] for path in ("/codex/accounts", "/codex/settings", "/codex/about")] == [200] * 3
+        assert page("/codex")[0] == 403
+        assert page("/codex", Host="evil.example", **known)[0] == 403
+        assert page("/codex", **{"Sec-Fetch-Site": "cross-site"}, **known)[0] == 403
+        assert "<title>mitmproxy</title>" in page("/", **known)[1]
+        assert KEY not in text
+
+
 def test_a_vault_that_cannot_be_opened_stops_mitmdump_with_a_sentence(home, tmp_path):
     home.environment["CAM_MASTER_KEY"] = "wrong"
     command = [

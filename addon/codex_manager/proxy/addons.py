@@ -8,13 +8,14 @@ import asyncio
 import logging
 import os
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from mitmproxy import addonmanager, ctx, tls
 from mitmproxy.utils import asyncio_utils
 
 from codex_manager.accounts.desk import Desk
+from codex_manager.config.address import Address, is_wildcard
 from codex_manager.config.hosts import OPENAI_HOST
 from codex_manager.config.paths import Paths
 from codex_manager.core.errors import CodexManagerError, type_and_place
@@ -26,6 +27,9 @@ from codex_manager.proxy.inspect.running import NotServingError, Running
 from codex_manager.proxy.interception import Interception
 from codex_manager.proxy.runtime import Runtime
 
+
+if TYPE_CHECKING:
+    from codex_manager.proxy.web.hub import Hub
 
 __all__ = ["RuntimeAddon", "addons"]
 
@@ -52,6 +56,8 @@ class RuntimeAddon:
         """What views and commands ask."""
         self._interception: Interception | None = None
         self._watching: asyncio.Task[None] | None = None
+        self._recent: Recent | None = None
+        self._hub: Hub | None = None
         self._bridge = bridge
         self._environ: Mapping[str, str] = os.environ
 
@@ -66,7 +72,7 @@ class RuntimeAddon:
         except CodexManagerError as error:
             log.error("codex-manager: %s%s", error, f" ({error.hint})" if error.hint else "")  # noqa: TRY400 - a sentence, not a traceback
             return
-        recent = Recent(MOST_RECENT, records=runtime.records)
+        self._recent = recent = Recent(MOST_RECENT, records=runtime.records)
         runtime.tell_records(recent.record)
         self.inside = Running(runtime, Desk(paths, self._environ, runtime.open_vault), recent)
 
@@ -99,7 +105,12 @@ class RuntimeAddon:
             self._watching.cancel()
         if runtime is None:
             return None
-        return asyncio_utils.create_task(runtime.close(), name="codex-manager close", keep_ref=True)
+        return asyncio_utils.create_task(self._close(runtime), name="codex-manager close", keep_ref=True)
+
+    async def _close(self, runtime: Runtime) -> None:
+        if self._hub is not None:
+            await self._hub.close()
+        await runtime.close()
 
     def _explain(self, request_id: str) -> str:
         if self.inside is None:
@@ -109,7 +120,7 @@ class RuntimeAddon:
     async def _start(self, runtime: Runtime) -> None:
         bound = [(address[0], address[1]) for address in ctx.master.addons.get("proxyserver").listen_addrs()]
         try:
-            await runtime.start(bound)
+            await runtime.start([*bound, *_page()])
             if ctx.options.codex_ca:
                 interception = Interception(
                     Paths.locate(self._environ).authority_dir, lambda: runtime.intercepted_hosts
@@ -123,6 +134,25 @@ class RuntimeAddon:
             log.error("codex-manager could not start: %s", type_and_place(error))  # noqa: TRY400 - the message may hold a secret
         else:
             self._bridge.door = runtime
+            self._show_pages(runtime, bound)
+
+    def _show_pages(self, runtime: Runtime, bound: Sequence[tuple[str, int]]) -> None:
+        """In mitmweb: the dashboard, on its server."""
+        application = getattr(ctx.master, "app", None)
+        if application is None or self._recent is None or not bound:
+            return
+        from codex_manager.proxy.web.guest import serve_inside  # mitmdump has no use for it
+
+        host, port = bound[0]
+        endpoint = f"http://{Address('127.0.0.1' if is_wildcard(host) else host, port)}/v1"
+        paths = Paths.locate(self._environ)
+        self._hub = serve_inside(application, runtime, paths, self._environ, self._recent, endpoint)
+        log.info("codex-manager: its dashboard is at /codex of this mitmweb")
+
+
+def _page() -> list[tuple[str, int]]:
+    """Where mitmweb serves its page: requests never lead there."""
+    return [(ctx.options.web_host, ctx.options.web_port)] if hasattr(ctx.master, "app") else []
 
 
 def addons() -> list[object]:

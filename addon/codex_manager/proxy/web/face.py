@@ -34,7 +34,7 @@ from codex_manager.proxy.runtime import Runtime
 from codex_manager.proxy.web.hub import Hub
 from codex_manager.proxy.web.master import InspectionMaster
 from codex_manager.proxy.web.powers import PageOptions
-from codex_manager.proxy.web.routes import routes
+from codex_manager.proxy.web.routes import mitmweb_routes, routes
 from codex_manager.proxy.web.server import WebServer
 from codex_manager.proxy.web.surroundings import Surroundings
 
@@ -67,7 +67,6 @@ class Face:
             desk=Desk(paths, environ, runtime.open_vault),
             hub=self.hub,
             endpoint="",
-            inspects=True,
         )
         self.master = InspectionMaster(PageOptions(), FlowView())
         self._server: WebServer
@@ -79,7 +78,9 @@ class Face:
         ring.follow(self.master.view)
         inside = Running(self._runtime, self._surroundings.desk, self.recent)
         add_views(inside.explain)
-        self.master.attach(listener, *ours, after=(ring, Replay(self._runtime), Sockets(self.recent), Commands(lambda: inside)))
+        self.master.attach(
+            listener, *ours, after=(ring, Replay(self._runtime), Sockets(self.recent), Commands(lambda: inside))
+        )
         self.master.options.update(
             web_columns=COLUMNS,
             web_open_browser=False,
@@ -104,7 +105,7 @@ class Face:
         self._surroundings.endpoint = endpoint
         self.master.options.update(listen_host=bound[0], listen_port=bound[1])  # mitmweb shows them
         self.master.options.seal()
-        self._server.add(routes(self._surroundings))
+        self._server.add([*routes(self._surroundings), *mitmweb_routes(self._surroundings)])
         self._server.serve()
 
     async def announce(self) -> tuple[str, ...]:

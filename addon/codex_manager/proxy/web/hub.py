@@ -15,9 +15,10 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final
 
 from mitmproxy.tools.web import app
-from tornado import iostream, websocket
+from tornado import iostream, web, websocket
 
 from codex_manager.core.errors import type_and_place
+from codex_manager.proxy.web.guard import refusal
 from codex_manager.proxy.web.language import Language, choose, language
 from codex_manager.proxy.web.page import LIGHT
 from codex_manager.proxy.web.surroundings import Surroundings
@@ -166,6 +167,11 @@ class Live(websocket.WebSocketHandler, app.AuthRequestHandler):
         self._sent: dict[tuple[str, str], str] = {}
         """What the page has, by topic and part."""
         self._sending: asyncio.Task[None] | None = None
+
+    def prepare(self) -> None:
+        """As every page of ours."""
+        if refusal(self.request) is not None:
+            raise web.HTTPError(403)
 
     def get(self, *args: Any, **kwargs: Any) -> Any:
         """The handshake, for whoever is authenticated."""

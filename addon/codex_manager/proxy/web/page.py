@@ -13,6 +13,7 @@ from tornado import web
 
 from codex_manager import __version__
 from codex_manager.core.errors import CodexManagerError, type_and_place
+from codex_manager.proxy.web.guard import refusal
 from codex_manager.proxy.web.language import LANGUAGES, Language, choose, language
 from codex_manager.proxy.web.surroundings import Surroundings
 
@@ -53,10 +54,8 @@ class Page(app.RequestHandler):
         self.set_header("Cross-Origin-Resource-Policy", "same-origin")
 
     def prepare(self) -> None:
-        """Requests that other sites make a browser send are refused, whatever cookies come along (Fetch Metadata)."""
-        site = self.request.headers.get("Sec-Fetch-Site", "none")
-        safe = self.request.method in {"GET", "HEAD"} and self.request.headers.get("Sec-Fetch-Mode") == "navigate"
-        if site not in {"same-origin", "none"} and not safe:
+        """As the guard of our own server; inside somebody's own mitmweb there is no other."""
+        if refusal(self.request) is not None:
             raise web.HTTPError(403)
 
     def auth_fail(self, invalid_password: bool) -> None:

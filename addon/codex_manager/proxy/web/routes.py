@@ -19,7 +19,7 @@ from codex_manager.proxy.web.surroundings import Surroundings
 from codex_manager.proxy.web.updates import Updates
 
 
-__all__ = ["routes"]
+__all__ = ["mitmweb_routes", "routes"]
 
 STATIC: Final = Path(__file__).parent / "static"
 
@@ -35,7 +35,7 @@ class Static(web.StaticFileHandler):
 
 
 def routes(surroundings: Surroundings) -> list[Any]:
-    """For `WebServer.add`."""
+    """Our pages, for `WebServer.add`."""
     overview_topics(surroundings)
     accounts_topics(surroundings)
     told = {"web": surroundings}
@@ -54,15 +54,18 @@ def routes(surroundings: Surroundings) -> list[Any]:
         (r"/codex/settings/prices", Prices),
     ]
     pages += ACCOUNTS
-    if surroundings.inspects:
-        pages.append((r"/", FlowsPage))
+    static = (r"/codex/static/(.*)", Static, {"path": str(STATIC)})
+    return [static, *((path, handler, told) for path, handler in pages)]
+
+
+def mitmweb_routes(surroundings: Surroundings) -> list[Any]:
+    """Pages of mitmweb that are other in our own server."""
     message = r"/flows/(?P<flow_id>[0-9a-f-]+)/(?P<message>request|response|messages)"
-    mitmweb = (
+    return [
+        (r"/", FlowsPage, {"web": surroundings}),
         (r"/updates", Updates),
         (r"/flows/dump", OpenDump),
         (r"/flows/(?P<flow_id>[0-9a-f-]+)", EditFlow),
         (rf"{message}/content.data", Content),
         (rf"{message}/content/(?P<content_view>[0-9a-zA-Z\-\_%]+)(?:\.json)?", ContentView),
-    )
-    static = (r"/codex/static/(.*)", Static, {"path": str(STATIC)})
-    return [static, *mitmweb, *((path, handler, told) for path, handler in pages)]
+    ]

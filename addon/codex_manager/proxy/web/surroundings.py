@@ -36,10 +36,13 @@ class Surroundings:
     """What is pushed to open pages."""
     endpoint: str
     """Base URL for clients."""
-    inspects: bool
-    """mitmweb's flow list is at `/`."""
     history: History = field(init=False)
     """The last day and the last thirty, for charts; it hears of requests from now on."""
 
     def __post_init__(self) -> None:
         self.history = History(self.recent, self.paths.ledger_file)
+
+    def follow(self, runtime: Runtime, recent: Recent, desk: "Desk", endpoint: str) -> None:
+        """Another proxy has taken the place of the one before, behind the same pages."""
+        self.runtime, self.recent, self.desk, self.endpoint = runtime, recent, desk, endpoint
+        self.history = History(recent, self.paths.ledger_file)
