@@ -108,4 +108,7 @@ def main() -> None:
     """Run the command line; the exit status is 0 ok, 1 failed, 2 usage, 3 vault locked or wrong key."""
     importlib.import_module("codex_manager.vault.process").harden(starts_programs=True)  # any command may hold a key
     talk = importlib.import_module("codex_manager_cli.talk")
-    sys.exit(talk.run(cli))
+    status = talk.run(cli)
+    if sys.stderr.isatty():
+        importlib.import_module("codex_manager_cli.updates").remind()
+    sys.exit(status)

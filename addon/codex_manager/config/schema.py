@@ -25,6 +25,7 @@ __all__ = [
     "ForwardSection",
     "InspectionSection",
     "LimitsSection",
+    "LoggingSection",
     "MeteringSection",
     "MetricsSection",
     "PollingSection",
@@ -32,6 +33,7 @@ __all__ = [
     "ProxySection",
     "RoutingSection",
     "UiSection",
+    "UpdatesSection",
     "UpstreamSection",
     "WebSection",
 ]
@@ -335,6 +337,24 @@ class LimitsSection(_Section):
     max_body_mib: int = _setting(512, "Larger request bodies are refused.", unit="MiB", ge=1, le=102_400)
 
 
+class LoggingSection(_Section):
+    """What a proxy says while it runs: on stderr, and in a file where it runs in the background."""
+
+    level: Literal["debug", "info", "warning", "error"] = _setting(
+        "info", "What is said: everything, news, what is wrong, or only what fails.", hot=False
+    )
+    format: Literal["text", "json"] = _setting(
+        "text", "Lines for people, or an object a line with time, level, logger and message.", hot=False
+    )
+    file: Annotated[str, AfterValidator(_file)] | None = _setting(
+        None,
+        "A file to write it to, too. In the background it is `proxy.log` in the data folder unless this names another.",
+        hot=False,
+    )
+    max_mib: int = _setting(10, "The file is put aside at this size.", unit="MiB", ge=1, le=10_240, hot=False)
+    backups: int = _setting(3, "So many that were put aside are kept.", unit="files", ge=0, le=100, hot=False)
+
+
 class WebSection(_Section):
     """`codex-manager web`: the page that shows calls as they happen, and manages accounts and settings."""
 
@@ -379,6 +399,16 @@ class UiSection(_Section):
     )
 
 
+class UpdatesSection(_Section):
+    """Word of newer releases. Nobody is asked and nothing is said unless you want it."""
+
+    check: bool = _setting(
+        False,
+        "Whether commands on a terminal say, at most once a day, that a newer release is out. The package index that your pip"
+        " or uv is set up with is asked for it in the background, once a day, and learns the name of the package only.",
+    )
+
+
 class Config(_Section):
     """The whole configuration, valid."""
 
@@ -391,9 +421,11 @@ class Config(_Section):
     metrics: MetricsSection = MetricsSection()
     upstream: UpstreamSection = UpstreamSection()
     limits: LimitsSection = LimitsSection()
+    logging: LoggingSection = LoggingSection()
     web: WebSection = WebSection()
     inspection: InspectionSection = InspectionSection()
     ui: UiSection = UiSection()
+    updates: UpdatesSection = UpdatesSection()
 
     @property
     def local_keys(self) -> tuple[Secret, ...]:
