@@ -92,19 +92,19 @@ def ours(folder: Path, port: int, core: int | None, name: str = "codex-manager",
 
 
 @contextlib.contextmanager
-def mitmdump(folder: Path, port: int, core: int | None):
+def mitmdump(folder: Path, port: int, core: int | None, program: str = "mitmdump", *more: str):
     script = folder / "streaming.py"
     script.write_text(STREAMING)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         listen = probe.getsockname()[1]
-    command = [str(Path(sys.executable).with_name("mitmdump")), "-q", "--listen-host", "127.0.0.1", "-p", str(listen),
-               "--mode", f"reverse:http://127.0.0.1:{port}", "--set", f"confdir={folder / 'mitmproxy'}", "-s", str(script)]  # fmt: skip
+    command = [str(Path(sys.executable).with_name(program)), "-q", "--listen-host", "127.0.0.1", "-p", str(listen),
+               "--mode", f"reverse:http://127.0.0.1:{port}", "--set", f"confdir={folder / 'mitmproxy'}", "-s", str(script), *more]  # fmt: skip
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:
         until_listening(listen)
         pin_process(process.pid, core)
-        yield Target("stock mitmdump", listen, process.pid)
+        yield Target(f"stock {program}", listen, process.pid)
     finally:
         stop(process)
 
@@ -172,12 +172,12 @@ def compare(folder: Path, *, rounds: int = 5, seconds: float = 1.5) -> list[Targ
     return targets
 
 
-def table(targets: list[Target]) -> str:
-    """What was measured, as text."""
+def table(targets: list[Target], beside: str = "stock mitmdump") -> str:
+    """What was measured, as text; CPU also as a ratio to the target of this name."""
     lines = [
         f"{'':24}{'workload':12}{'per second':>11}{'p50 ms':>9}{'p99 ms':>9}{'CPU s per 1,000':>17}{'of stock':>10}"
     ]
-    stock = next(target for target in targets if target.name == "stock mitmdump")
+    stock = next(target for target in targets if target.name == beside)
     for workload in [f"{concurrency} at once" for concurrency in CONCURRENCY]:
         lines += [row(target, stock, workload, "p50_ms", "p99_ms") for target in targets]
     lines += [
