@@ -25,7 +25,7 @@ async def test_every_setting_is_there_with_its_explanation_and_a_field_unless_it
     environ = {"CODEX_MANAGER__LIMITS__MAX_HEADERS": "77"}
     async with visiting(paths, environ=environ, config="ui: {theme: dark}\n") as visitor:
         page = await visitor.text("/codex/settings")
-    fixed = COMMAND_LINE_ONLY | {
+    fixed = COMMAND_LINE_ONLY.keys() | {
         "limits.max_headers", "web.address", "web.open_browser", "polling.enabled", "routing.strategy",
     }  # fmt: skip
     for key, setting in SETTINGS.items():

@@ -51,9 +51,7 @@ PATTERNS: Final[tuple[str, ...]] = (
 
 def phrase(sentence: str, translate: Callable[[str], str]) -> str:
     """One phrase, or several with commas between, in the language of `translate`."""
-    return _phrase(sentence, translate) or ", ".join(
-        _phrase(part, translate) or part for part in sentence.split(", ")
-    )
+    return _phrase(sentence, translate) or ", ".join(_phrase(part, translate) or part for part in sentence.split(", "))
 
 
 def _phrase(sentence: str, translate: Callable[[str], str]) -> str | None:

@@ -26,8 +26,14 @@ __all__ = [
     "wishes",
 ]
 
-COMMAND_LINE_ONLY: Final = frozenset({"proxy.openai_base_url", "upstream.proxy", "upstream.ca_file"})
-"""They decide where stored keys are sent, and who is believed to be OpenAI. Who holds the page's token must not redirect keys."""
+_KEYS: Final = "It decides where stored keys are sent, so no web page can change it:"
+COMMAND_LINE_ONLY: Final = {
+    "proxy.openai_base_url": _KEYS,
+    "upstream.proxy": _KEYS,
+    "upstream.ca_file": _KEYS,
+    "logging.file": "It names a file that is written, so no web page can change it:",
+}
+"""With the reason: who holds the page's token must neither redirect keys nor write files."""
 STRATEGY: Final = "routing.strategy"
 """Has a place of its own on the page."""
 STRATEGIES: Final = {
@@ -63,9 +69,9 @@ class Field:
         return self.setting.key
 
     @property
-    def elsewhere(self) -> bool:
-        """Whether it can be changed by the command line only."""
-        return self.key in COMMAND_LINE_ONLY
+    def elsewhere(self) -> str:
+        """Why it can be changed by the command line only; empty where it can be changed here."""
+        return COMMAND_LINE_ONLY.get(self.key, "")
 
     @property
     def bounds(self) -> tuple[str, str] | None:
