@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 import logging
 
+from typing import Any
+
 import pytest
 
 from tests.proxy.web.page_rig import visiting
@@ -58,6 +60,11 @@ async def looking(hub, *readers):
         await hub.close()
 
 
+def hub_of() -> Any:
+    """A hub that takes readers of ours for pages."""
+    return Hub()
+
+
 async def until(condition):
     async with asyncio.timeout(10):
         while not condition():
@@ -65,7 +72,7 @@ async def until(condition):
 
 
 async def test_nobody_looks_and_nothing_is_rendered():
-    hub, topic = Hub(), Counted()
+    hub, topic = hub_of(), Counted()
     hub.topic("t", topic, interval_s=0)
     await asyncio.sleep(0.01)
     reader = Reader("t")
@@ -80,7 +87,7 @@ async def test_nobody_looks_and_nothing_is_rendered():
 
 
 async def test_many_who_look_share_one_rendering_for_each_language():
-    hub, topic = Hub(), Counted()
+    hub, topic = hub_of(), Counted()
     hub.topic("t", topic, interval_s=1000)
     readers = [Reader("t", language=code) for code in ("en", "en", "de", "en", "de")]
     async with looking(hub, *readers):
@@ -91,7 +98,7 @@ async def test_many_who_look_share_one_rendering_for_each_language():
 
 
 async def test_who_comes_later_gets_what_is_there_and_another_language_its_own():
-    hub, topic = Hub(), Counted()
+    hub, topic = hub_of(), Counted()
     hub.topic("t", topic, interval_s=1000)
     early, late, german = Reader("t"), Reader("t"), Reader("t", language="de")
     async with looking(hub, early):
@@ -106,8 +113,8 @@ async def test_who_comes_later_gets_what_is_there_and_another_language_its_own()
 
 
 async def test_a_topic_that_fails_is_said_once_and_the_others_go_on(caplog):
-    hub, good = Hub(), Counted()
-    hub.topic("bad", lambda language: 1 / 0, interval_s=0)
+    hub, good = hub_of(), Counted()
+    hub.topic("bad", lambda language: str(1 / 0), interval_s=0)
     hub.topic("good", good, interval_s=0)
     reader = Reader("bad", "good")
     with caplog.at_level(logging.ERROR):
@@ -119,7 +126,7 @@ async def test_a_topic_that_fails_is_said_once_and_the_others_go_on(caplog):
 
 
 async def test_a_word_is_rendered_by_itself_and_forgotten_with_its_last_page():
-    hub, topic = Hub(), Counted({"a": "1"})
+    hub, topic = hub_of(), Counted({"a": "1"})
     hub.family("best", topic, interval_s=1000)
     one, two = Reader("best:gpt-5"), Reader("best:")
     async with looking(hub, one, two):
@@ -145,14 +152,14 @@ async def test_a_word_is_rendered_by_itself_and_forgotten_with_its_last_page():
     ],
 )
 def test_what_may_be_asked_for(names, known):
-    hub = Hub()
+    hub = hub_of()
     hub.topic("t", Counted())
     hub.family("f", Counted())
     assert hub.knows(names) is known
 
 
 async def test_different_words_are_bounded():
-    hub = Hub()
+    hub = hub_of()
     hub.family("f", Counted(), interval_s=1000)
     async with looking(hub, *(Reader(f"f:{number}") for number in range(MOST_WORDS))):
         assert hub.knows(["f:0"])
@@ -195,6 +202,7 @@ async def test_an_open_page_gets_what_is_new_and_only_that(tmp_path):
             await visitor.face.hub.close()
             with pytest.raises(exceptions.ConnectionClosed) as caught:
                 await live.recv()
+            assert caught.value.rcvd is not None
             assert caught.value.rcvd.code == 1012
         await until(lambda: not visitor.face.hub.open)
 

@@ -8,6 +8,7 @@ import re
 import time
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -59,6 +60,13 @@ async def send(visitor, model=MODEL, **more):
     return status
 
 
+def first(pattern, text) -> str:
+    """What the pattern's group finds."""
+    found = re.search(pattern, text, re.DOTALL)
+    assert found, pattern
+    return found[1]
+
+
 def words(page):
     """The text of a page, tags and runs of spaces left out."""
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page)).split())
@@ -79,7 +87,7 @@ def part(page, name):
 async def live(visitor, page, monkeypatch):
     """What is pushed to a page that is open, as far as it has come."""
     monkeypatch.setattr(hub, "TICK_S", 0.01)
-    address = html.unescape(re.search(r'ws-connect="([^"]+)"', page)[1])
+    address = html.unescape(first(r'ws-connect="([^"]+)"', page))
     kept = "; ".join(f"{name}={value}" for name, value in visitor.cookies.items())
     async with client.connect(
         visitor.url.replace("http:", "ws:") + address, additional_headers={"Cookie": kept}, open_timeout=20
@@ -158,7 +166,7 @@ async def test_a_failover_is_seen_as_it_falls_and_explained(paths, monkeypatch):
         page = await visitor.text("/codex")
         assert "Home no other account can serve" in part(page, "best")
         assert "25 % of the requests" in part(page, "tiles")
-        name = re.search(r'class="ok moved">.*?href="(/codex/requests/[^"]+)"', page, re.DOTALL)[1]
+        name = first(r'class="ok moved">.*?href="(/codex/requests/[^"]+)"', page)
         whole = await visitor.text(name)
         assert "<html" in whole
         fragment = (await visitor.ask(name, headers={"HX-Request": "true"})).body.decode()
@@ -179,7 +187,7 @@ async def test_a_failover_is_seen_as_it_falls_and_explained(paths, monkeypatch):
 
 async def test_limits_refusals_and_hostile_names(paths):
     async with dashboard(
-        paths, config=OFF.replace("false", "true"), work={"daily_limit_usd": 1.0}, home={"models": ("gpt-*",)}
+        paths, config=OFF.replace("false", "true"), work={"daily_limit_usd": 1.0}, home={"models": ("gpt-*", "<img>*")}
     ) as (visitor, _):
         engine = visitor.runtime.engine
         spending = engine.state.spending
@@ -198,6 +206,8 @@ async def test_limits_refusals_and_hostile_names(paths):
         assert await send(visitor, HOSTILE) == 429
         page = await visitor.text("/codex")
         assert HOSTILE not in page
+        assert "<img" not in page
+        assert "not for this model (gpt-*, <img>*)" in html.unescape(page)
         assert html.escape(HOSTILE) in page or "&lt;script&gt;" in page
         assert "refused spending limit, not for this model" in part(page, "feed")
         assert "nobody Something stands against every account" in part(page, "best")  # of the model asked for most
@@ -236,6 +246,7 @@ async def test_with_hundreds_of_accounts_it_stays_short(paths):
     async with visiting(paths, many, "") as visitor:
         engine = visitor.runtime.engine
         found = verdict(engine, MODEL)
+        assert found is not None
         shown, more = spenders(engine, engine.report().accounts, warn_at=0.8)
         page = await visitor.text("/codex")
     assert (len(found.others), found.more) == (MOST_SHOWN, 59 - MOST_SHOWN)
@@ -254,7 +265,7 @@ async def test_what_was_before_is_read_once_and_counted_once(paths):
         ledger.record(record(f"old{number}", time=now - ago, cost=Decimal("0.25"), first_byte_s=0.5))
     assert ledger.close(10)
     recent = Recent(10)
-    history = History(recent, paths.ledger_file)
+    history: Any = History(recent, paths.ledger_file)
     recent.record(record("new", time=now + 0.5))
     assert history.series("24h").total.requests == 1
     for name in ("24h", "24h", "1h"):
@@ -274,7 +285,7 @@ async def test_what_was_before_is_read_once_and_counted_once(paths):
 
 
 async def test_a_ledger_that_cannot_be_read_leaves_the_charts_without_it(paths, caplog):
-    history = History(Recent(10), paths.ledger_file)
+    history: Any = History(Recent(10), paths.ledger_file)
     history.freshen("30d")
     await history._reading
     assert history.series("30d") is None
@@ -290,7 +301,7 @@ async def test_ranges_are_links_and_have_their_figures_in_numbers_too(paths, mon
         await send(visitor)
         for name, rows in (("1h", 12), ("24h", 24)):
             page = await visitor.text(f"/codex?range={name}")
-            series = json.loads(html.unescape(re.search(r'data-series="([^"]*)"', page)[1]))
+            series = json.loads(html.unescape(first(r'data-series="([^"]*)"', page)))
             assert len(series["t"]) == len(series["requests"]) == len(series["p95"]) == {"1h": 60, "24h": 96}[name]
             assert sum(series["requests"]) == 1
             assert part(page, "told").startswith(

@@ -63,7 +63,9 @@ class Overview(Page):
         listened = [("topic", "now"), ("topic", "feed"), ("topic", f"charts:{name}"), ("topic", f"best:{model}")]
         parts = _now(self.web) | _feed(self.web) | _charts(self.web, name) | _best(self.web, model)
         live_at = "/codex/live?" + urlencode(listened)
-        self.page("overview.html", ranges=list(RANGES), model=model, models=offered, live_at=live_at, live=False, **parts)
+        self.page(
+            "overview.html", ranges=list(RANGES), model=model, models=offered, live_at=live_at, live=False, **parts
+        )
 
 
 class Explained(Page):

@@ -157,7 +157,7 @@
     const chosen = document.getSelection();
     return element.contains(document.activeElement)
       || (chosen && !chosen.isCollapsed && element.contains(chosen.anchorNode))
-      || (element.id === "feed" && (paused() || element.matches(":hover")));
+      || (element.id === "feed" && (paused() || element.matches(":hover") || document.getElementById("request")?.open));
   }
 
   function sayHeld() {
@@ -188,6 +188,7 @@
   }
 
   document.addEventListener("htmx:wsAfterMessage", release);
+  document.addEventListener("close", () => setTimeout(release), true);
   document.addEventListener("focusout", () => setTimeout(release));
   document.addEventListener("pointerout", (event) => { if (event.target.closest?.("#feed")) setTimeout(release); });
 
