@@ -17,10 +17,11 @@ from tests.web_support import Site
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-REQUIRED = "CODEX_MANAGER_REQUIRE_BROWSER"
-AXE = "CODEX_MANAGER_AXE"
+REQUIRED = os.environ.get("CODEX_MANAGER_REQUIRE_BROWSER")
+"""Whether a test may not be left out for want of a browser. All three are read here, because tests have none of these variables."""
+AXE = os.environ.get("CODEX_MANAGER_AXE")
 """Where axe.min.js of the package axe-core lies; `.ci/run` fetches it."""
-IMAGES = "CODEX_MANAGER_DOC_IMAGES"
+IMAGES = os.environ.get("CODEX_MANAGER_DOC_IMAGES")
 """A folder that screenshots for the documentation go to."""
 PATIENCE_MS = 20_000
 
@@ -34,7 +35,7 @@ def chromium() -> Iterator["Browser"]:
     except ImportError:
         program = None
     if program is None:
-        if os.environ.get(REQUIRED):
+        if REQUIRED:
             pytest.fail("no Chromium, or no playwright (pip install -e '.[e2e]')")
         pytest.skip("no Chromium here")
     sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
@@ -98,12 +99,11 @@ def window(browser: "Browser", site: Site, **options: Any) -> Iterator[Window]:
 
 def violations(page: "Page") -> list[str]:
     """What axe-core finds that is serious or critical: rule, and where."""
-    path = os.environ.get(AXE)
-    if not path:
-        if os.environ.get(REQUIRED):
-            pytest.fail(f"{AXE} names no axe.min.js")
-        pytest.skip(f"{AXE} names no axe.min.js")
-    page.evaluate(Path(path).read_text(encoding="utf-8"))  # by the debugger, so the page's own policy stays as it is
+    if not AXE:
+        if REQUIRED:
+            pytest.fail("CODEX_MANAGER_AXE names no axe.min.js")
+        pytest.skip("CODEX_MANAGER_AXE names no axe.min.js")
+    page.evaluate(Path(AXE).read_text(encoding="utf-8"))  # by the debugger, so the page's own policy stays as it is
     found = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
     return [
         f"{one['impact']}: {one['id']} at {node['target'][0]}: {node['failureSummary'].splitlines()[-1].strip()}"
@@ -115,6 +115,5 @@ def violations(page: "Page") -> list[str]:
 
 def picture(page: "Page", name: str) -> None:
     """A screenshot for the documentation, when a folder for them is given."""
-    folder = os.environ.get(IMAGES)
-    if folder:
-        page.screenshot(path=str(Path(folder) / f"{name}.png"), animations="disabled")
+    if IMAGES:
+        page.screenshot(path=str(Path(IMAGES) / f"{name}.png"), animations="disabled")
