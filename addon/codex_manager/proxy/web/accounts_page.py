@@ -54,7 +54,7 @@ def topics(web: Surroundings) -> None:
     """Tell the hub what to push."""
 
     def moving(language: Language) -> dict[str, str]:
-        told = listing(web, language.translate)
+        told = listing(web, language.phrase)
         parts = {row.id: language.render("accounts/moving_row.html", {"row": row} | told) for row in told["rows"]}
         return parts | {"": language.render("accounts/moving.html", told)}
 
@@ -80,7 +80,7 @@ class AccountsBase(Page):
         Raises:
             AccountNotFoundError: it was removed meanwhile.
         """
-        shown: list[Row] = listing(self.web, self.tr)["rows"]
+        shown: list[Row] = listing(self.web, self.language.phrase)["rows"]
         found = next((row for row in shown if row.id == account_id), None)
         if found is None:
             raise AccountNotFoundError("removed meanwhile")
@@ -99,7 +99,7 @@ class AccountsBase(Page):
         self.set_header("HX-Reswap", "outerHTML")
         hint = "; ".join(notes) or None
         self.finish(
-            self.fragment("accounts/list.html", **listing(self.web, self.tr)) + self.done(text, kind=kind, hint=hint)
+            self.fragment("accounts/list.html", **listing(self.web, self.language.phrase)) + self.done(text, kind=kind, hint=hint)
         )
 
     def told(self, text: str, *, kind: str, hint: str | None = None) -> None:
@@ -124,7 +124,7 @@ class Accounts(AccountsBase):
 
     def get(self) -> None:
         """The whole page."""
-        self.page("accounts/page.html", failed=None, **listing(self.web, self.tr))
+        self.page("accounts/page.html", failed=None, **listing(self.web, self.language.phrase))
 
 
 class AccountsList(AccountsBase):
@@ -132,7 +132,7 @@ class AccountsList(AccountsBase):
 
     def get(self) -> None:
         """Nothing, when it is."""
-        told = listing(self.web, self.tr)
+        told = listing(self.web, self.language.phrase)
         if self.get_query_argument("shape", "") == told["shape"]:
             self.set_status(204)
         else:
