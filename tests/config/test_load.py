@@ -65,7 +65,7 @@ def test_without_a_file_the_defaults_apply(paths):
         ("proxy:\n  zzzzzz: x\n", "line 2: there is no setting proxy.zzzzzz"),
         ("ruting: {}\n", "line 1: there is no section ruting; did you mean routing?"),
         ("bind_addr: x\n", "line 1: there is no section bind_addr; did you mean proxy.bind_addr?"),
-        ("zzzzzz: {}\n", "line 1: there is no section zzzzzz; sections are proxy, forward, routing, metering, prices, polling, metrics, upstream, limits, web, inspection, ui"),
+        ("zzzzzz: {}\n", "line 1: there is no section zzzzzz; sections are proxy, forward, routing, metering, prices, polling, metrics, upstream, limits, logging, web, inspection, ui"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_one_sentence_with_file_line_and_key(paths, text, sentence):

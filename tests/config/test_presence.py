@@ -39,7 +39,7 @@ def test_the_file_is_private_whatever_the_umask(tmp_path):
     assert (tmp_path / presence.FILE).stat().st_mode & 0o777 == 0o600
     assert json.loads((tmp_path / presence.FILE).read_text()) == {
         "pid": os.getpid(), "host": "127.0.0.1", "port": 8080, "version": "1", "started": "2026-01-01T00:00:00Z",
-        "for_commands": False,
+        "for_commands": False, "detached": False, "service": False, "web": "", "log": "", "arguments": [],
     }  # fmt: skip
     here.withdraw()
 

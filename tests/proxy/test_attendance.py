@@ -32,7 +32,8 @@ def test_it_is_announced_while_it_listens_and_no_longer(home):
         assert document.pop("started").endswith("Z")
         assert document == {
             "pid": proxy.process.pid, "host": "127.0.0.1", "port": proxy.port, "version": __version__,
-            "for_commands": False,
+            "for_commands": False, "detached": False, "service": False, "web": "", "log": "",
+            "arguments": ["--bind", f"127.0.0.1:{proxy.port}"],
         }  # fmt: skip
         assert (home.path / "proxy.json").stat().st_mode & 0o777 == 0o600
     assert not (home.path / "proxy.json").exists()

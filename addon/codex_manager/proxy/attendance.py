@@ -17,11 +17,12 @@ from codex_manager.core.errors import CodexManagerError
 from codex_manager.core.secret import Secret
 
 
-__all__ = ["LOOK_S", "Attendance", "now"]
+__all__ = ["LOOK_S", "TURN_S", "Attendance", "now"]
 
 log = logging.getLogger(__name__)
 
 LOOK_S = 0.3  # how soon after its last command the proxy ends; a look costs some 50 µs for each command
+TURN_S = 2.0  # how soon after the proxy that is announced another one of the home takes its place; a look costs 60 µs
 
 
 def now() -> str:
@@ -50,6 +51,13 @@ class Attendance:
         found, self._presence = self._presence, None
         if found is not None:
             found.withdraw()
+
+    async def take_turn(self) -> None:
+        """Be found once the proxy that is announced has ended."""
+        while True:
+            await asyncio.sleep(TURN_S)
+            if self._presence is None and await asyncio.to_thread(presence.running, self._folder) is None:
+                await self.begin()
 
     async def until_unused(self, ended: Callable[[], None]) -> None:
         """Call `ended` once no command uses this proxy any more."""

@@ -10,20 +10,20 @@ import contextlib
 import errno
 import gc
 import getpass
+import json
 import logging
 import os
-import signal
 import socket
 import sys
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from mitmproxy import options
+from mitmproxy.options import Options
 from mitmproxy.proxy.layers.http import HTTPMode
 
 from codex_manager import __version__
+from codex_manager.config import presence, storage
 from codex_manager.config.address import Address, is_wildcard
 from codex_manager.config.paths import Paths
 from codex_manager.config.presence import RunningProxy
@@ -32,6 +32,7 @@ from codex_manager.core.errors import CodexManagerError
 from codex_manager.core.secret import Secret
 from codex_manager.proxy import attendance
 from codex_manager.proxy import loop as event_loop
+from codex_manager.proxy.arguments import again, options, parsed
 from codex_manager.proxy.bridge import Bridge
 from codex_manager.proxy.dialer import Dialer
 from codex_manager.proxy.dispatch import LeanMaster
@@ -39,9 +40,10 @@ from codex_manager.proxy.forward import Forward
 from codex_manager.proxy.interception import Interception
 from codex_manager.proxy.layer import CodexHttpLayer
 from codex_manager.proxy.listener import Listener
-from codex_manager.proxy.log_lines import Memory
+from codex_manager.proxy.logs import Logs, fail, say
 from codex_manager.proxy.notices import Drain
 from codex_manager.proxy.runtime import Runtime
+from codex_manager.proxy.stopping import Stop
 from codex_manager.proxy.tunnels import Tunnels
 from codex_manager.vault.masterkey import VARIABLE
 from codex_manager.vault.process import harden
@@ -64,40 +66,40 @@ class ListenError(CodexManagerError):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until told to stop; the exit status."""
-    args = _parser().parse_args(arguments)
-    memory = _set_up_logging(verbose=args.verbose)
-    harden()
-    _raise_file_limit()
-    given = {
-        "proxy.bind_addr": ("--bind", args.bind),
-        "web.address": ("--web-bind", args.web_bind),
-        "web.open_browser": ("--no-browser", False if args.no_browser else None),
-    }
-    chosen = {key: option for key, option in given.items() if option[1] is not None}
-    environ = _environ(args)
-    if environ is None:
-        return 0
+    args = parsed(arguments)
     try:
+        logs = Logs(
+            level=args.log_level or "info",
+            form=args.log_format or "text",
+            detached=args.log_file if args.detached else None,
+        )
+        harden()
+        _raise_file_limit()
+        environ = _environ(args)
+        if environ is None:
+            return 0
         prompt = _prompt if sys.stdin.isatty() and not args.master_key_stdin else None
-        runtime = Runtime.open(Paths.locate(), environ, prompt, options=chosen)
-        runtime.tell_log(memory.page)
-        return event_loop.run(_serve(runtime, args, environ))
+        if args.detached:
+            say(f"codex-manager {__version__}, process {os.getpid()}")
+        runtime = Runtime.open(Paths.locate(), environ, prompt, options=options(args))
+        logs.follow(runtime.config.logging)
+        runtime.tell_log(logs.memory.page)
+        return event_loop.run(_serve(runtime, args, environ, logs))
     except CodexManagerError as error:
-        _say(f"error: {error}")
-        if error.hint:
-            _say(f"hint: {error.hint}")
+        fail(error)
+        _report(args, {"error": str(error), "hint": error.hint, "status": error.exit_code})
         return error.exit_code
     except KeyboardInterrupt:
         return 130
 
 
-async def _serve(runtime: Runtime, args: argparse.Namespace, environ: Mapping[str, str]) -> int:
+async def _serve(runtime: Runtime, args: argparse.Namespace, environ: Mapping[str, str], logs: Logs) -> int:
     loop = asyncio.get_running_loop()
     event_loop.start_tasks_at_once(loop)
-    stop = _Stop()
+    stop = Stop()
     with stop.on_signals(loop):
         face = _face(runtime, environ) if args.web else None
-        master = LeanMaster(options.Options()) if face is None else face.master
+        master = LeanMaster(Options()) if face is None else face.master
         endpoint = ""
         dialer = Dialer(lambda: runtime.forward.dial)
         tunnels = Tunnels(dialer, lambda: listener.connections)
@@ -129,13 +131,17 @@ async def _serve(runtime: Runtime, args: argparse.Namespace, environ: Mapping[st
             async with interception.kept():
                 if handed is not None:
                     await listener.listen_on(handed)  # last, because clients may be waiting on it already
-                async with _attended(bound[0], args, stop, runtime.control_token):
+                proxy = _described(bound[0], runtime, args, logs, page="" if face is None else face.address)
+                async with _attended(proxy, stop, runtime.control_token):
                     if face is not None:
                         face.serve(endpoint, bound[0])
                     _announce(bound[0], runtime, args)
                     for line in await face.announce() if face is not None else ():
-                        _say(line)
+                        _show(line)
+                    _report(args, {"pid": proxy.pid, "address": str(Address(*bound[0])), "page": proxy.web})
                     await stop.asked.wait()
+                    if args.detached:
+                        say("asked to stop")
             await _drain(listener, bridge, tunnels, stop)
         finally:
             if face is not None:
@@ -154,28 +160,39 @@ def _face(runtime: Runtime, environ: Mapping[str, str]) -> "Face":
     return Face(runtime, Paths.locate(environ), environ)
 
 
-@contextlib.asynccontextmanager
-async def _attended(
-    bound: tuple[str, int], args: argparse.Namespace, stop: "_Stop", control: Secret
-) -> AsyncIterator[None]:
-    """Be found by commands while serving, and stop after the last one if that was asked for."""
-    proxy = RunningProxy(
+def _described(
+    bound: tuple[str, int], runtime: Runtime, args: argparse.Namespace, logs: Logs, *, page: str
+) -> RunningProxy:
+    """What commands are told of this process."""
+    return RunningProxy(
         pid=os.getpid(),
         host=bound[0],
         port=bound[1],
         version=__version__,
         started=attendance.now(),
         for_commands=args.while_used,
+        detached=args.detached,
+        service=args.service,
+        web=page,
+        log="" if logs.file is None else str(logs.file),
+        arguments=again(args, runtime.bind, bound),
     )
-    here = attendance.Attendance(Paths.locate().data_dir, proxy, control)
+
+
+@contextlib.asynccontextmanager
+async def _attended(proxy: RunningProxy, stop: Stop, control: Secret) -> AsyncIterator[None]:
+    """Be found by commands while serving, and stop after the last one if that was asked for."""
+    folder = Paths.locate().data_dir
+    here = attendance.Attendance(folder, proxy, control)
     await here.begin()
-    watching = asyncio.create_task(here.until_unused(stop.asked.set)) if args.while_used else None
+    waiting = here.until_unused(stop.asked.set) if proxy.for_commands else here.take_turn()
+    watching = asyncio.create_task(waiting, name="attend to commands")
     try:
-        yield
+        async with stop.on_file(folder, control) if os.name == "nt" else contextlib.nullcontext():
+            yield
     finally:
-        if watching is not None:
-            watching.cancel()
-            await asyncio.gather(watching, return_exceptions=True)
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
         here.end()
 
 
@@ -185,6 +202,12 @@ async def _listen(listener: Listener, address: Address) -> tuple[tuple[str, int]
     except OSError as error:
         other = Address(address.host, address.port + 1)
         if error.errno == errno.EADDRINUSE:
+            running = await asyncio.to_thread(presence.running, Paths.locate().data_dir)
+            if running is not None and running.port == address.port:
+                raise ListenError(
+                    f"{address} is in use by the proxy of this home, process {running.pid}",
+                    hint=f"stop it with `codex-manager stop`, or listen elsewhere: `codex-manager proxy --bind {other}`",
+                ) from error
             raise ListenError(
                 f"{address} is in use by another program",
                 hint=f"stop it, or listen elsewhere: `codex-manager proxy --bind {other}`",
@@ -197,7 +220,7 @@ async def _listen(listener: Listener, address: Address) -> tuple[tuple[str, int]
         ) from error
 
 
-async def _drain(listener: Listener, bridge: Bridge, tunnels: Tunnels, stop: "_Stop") -> None:
+async def _drain(listener: Listener, bridge: Bridge, tunnels: Tunnels, stop: Stop) -> None:
     """Let what is under way finish; connections that only wait, and quiet tunnels, are closed at once."""
     listener.stop()
     bridge.wind_down()
@@ -205,46 +228,12 @@ async def _drain(listener: Listener, bridge: Bridge, tunnels: Tunnels, stop: "_S
     listener.drop((bridge.busy_clients() | tunnels.busy_clients()).__contains__)
     if bridge.running:
         count = len(bridge.running)
-        _say(f"finishing {count} request{'' if count == 1 else 's'}, {DRAIN_S:.0f} s at most; again to stop at once")
+        say(f"finishing {count} request{'' if count == 1 else 's'}, {DRAIN_S:.0f} s at most; again to stop at once")
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(DRAIN_S):
             while (bridge.running or tunnels.busy_clients()) and not stop.now.is_set():
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.now.wait(), 0.05)
-
-
-class _Stop:
-    """What the signals say."""
-
-    def __init__(self) -> None:
-        self.asked = asyncio.Event()
-        self.now = asyncio.Event()
-        self.again = 0
-        """The signal that asked a second time."""
-
-    @contextlib.contextmanager
-    def on_signals(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
-        """Listen to the terminal and the service manager."""
-        handled = (signal.SIGINT, signal.SIGTERM)
-        try:
-            for number in handled:
-                loop.add_signal_handler(number, self._received, number)
-        except NotImplementedError:  # Windows
-            for number in handled:
-                signal.signal(number, lambda seen, _: loop.call_soon_threadsafe(self._received, signal.Signals(seen)))
-            yield
-            return
-        try:
-            yield
-        finally:
-            for number in handled:
-                loop.remove_signal_handler(number)
-
-    def _received(self, number: signal.Signals) -> None:
-        if self.asked.is_set():
-            self.again = int(number)
-            self.now.set()
-        self.asked.set()
 
 
 def _endpoint(bound: tuple[str, int]) -> str:
@@ -260,17 +249,15 @@ def _announce(bound: tuple[str, int], runtime: Runtime, args: argparse.Namespace
     if args.ready_fd is not None:
         os.write(args.ready_fd, f"{address.port}\n".encode())
         os.close(args.ready_fd)
-    _say(f"listening on http://{address}")
-    _say(f"use it with: export OPENAI_BASE_URL={_endpoint(bound)}")
+    say(f"listening on http://{address}")
+    say(f"use it with: export OPENAI_BASE_URL={_endpoint(bound)}")
     key = runtime.config.proxy.api_key.reveal()
     shown = (
         key if key in DEFAULT_LOCAL_KEYS else "$(codex-manager config get proxy.api_key --reveal)"
     )  # the defaults are no secret
-    _say(f"             export OPENAI_API_KEY={shown}")
+    say(f"             export OPENAI_API_KEY={shown}")
     if runtime.forward.enabled:
-        _say(
-            "for tools without such settings: codex-manager run -- COMMAND, or HTTPS_PROXY as `codex-manager env` says"
-        )
+        say("for tools without such settings: codex-manager run -- COMMAND, or HTTPS_PROXY as `codex-manager env` says")
 
 
 def _environ(args: argparse.Namespace) -> Mapping[str, str] | None:
@@ -284,23 +271,26 @@ def _environ(args: argparse.Namespace) -> Mapping[str, str] | None:
     return {**os.environ, VARIABLE: key} if key else None
 
 
-def _say(text: str) -> None:
-    sys.stderr.write(f"codex-manager: {text}\n")
-    sys.stderr.flush()
+def _show(text: str) -> None:
+    """To a person at the terminal only: it may be what nobody else is to know. Where there is none, it is no such thing."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"codex-manager: {text}\n")
+        sys.stderr.flush()
+    else:
+        say(text)
+
+
+def _report(args: argparse.Namespace, document: Mapping[str, object]) -> None:
+    """Tell whoever started us and waits for it."""
+    if args.report is not None:
+        try:
+            storage.write(args.report, json.dumps(document) + "\n")
+        except CodexManagerError as error:
+            log.warning("%s", error)
 
 
 def _prompt(question: str) -> str:
     return getpass.getpass(f"{question}: ", stream=sys.stderr)
-
-
-def _set_up_logging(*, verbose: bool) -> Memory:
-    """Warnings of everybody, news of ours; mitmproxy's line a connection is not wanted."""
-    memory = Memory()
-    logging.basicConfig(format="codex-manager: %(message)s", stream=sys.stderr, level=logging.WARNING, force=True)
-    logging.getLogger("codex_manager").setLevel(logging.DEBUG if verbose else logging.INFO)
-    logging.getLogger("asyncio").setLevel(logging.ERROR)
-    logging.getLogger().addHandler(memory)
-    return memory
 
 
 def _raise_file_limit() -> None:
@@ -313,24 +303,3 @@ def _raise_file_limit() -> None:
     if soft != hard:
         with contextlib.suppress(ValueError, OSError):  # macOS refuses `unlimited`; what there was stays
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m codex_manager.proxy", description="Serve the OpenAI API over your accounts."
-    )
-    parser.add_argument(
-        "--bind", "-b", metavar="HOST:PORT", help="where to listen, for this run; port 0 takes a free one"
-    )
-    parser.add_argument("--verbose", "-v", action="store_true", help="say more on stderr")
-    parser.add_argument("--port-file", type=Path, metavar="FILE", help="write the port there once serving")
-    parser.add_argument("--ready-fd", type=int, metavar="N", help="write the port to this file descriptor once serving")
-    parser.add_argument(
-        "--listen-fd", type=int, metavar="N", help="accept on this file descriptor, a socket that listens already"
-    )
-    parser.add_argument("--while-used", action="store_true", help="end once no `codex-manager run` uses it any more")
-    parser.add_argument("--web", action="store_true", help="serve mitmweb and the dashboard, too")
-    parser.add_argument("--web-bind", metavar="HOST:PORT", help="where, for this run; port 0 takes a free one")
-    parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
-    parser.add_argument("--master-key-stdin", action="store_true", help="read the vault's master key from stdin")
-    return parser

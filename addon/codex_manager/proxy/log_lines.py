@@ -52,14 +52,19 @@ class _Line:
 
 
 def _line(record: logging.LogRecord) -> _Line:
-    return _Line(record.created, record.levelname.lower(), record.name, mask_keys(_message(record)))
+    message, hint = _message(record), getattr(record, "hint", None)
+    words = mask_keys(f"{message}; {hint}" if hint else message)
+    return _Line(record.created, record.levelname.lower(), record.name, words)
 
 
 class TerminalLines(logging.Formatter):
-    """As every command talks: `codex-manager: warning: …` without a time, because somebody is there."""
+    """As every command talks: `codex-manager: …` without a time, because somebody is there. What is critical is why we end."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return f"codex-manager: {_one_line(_message(record))}"
+        message, hint = _one_line(_message(record)), getattr(record, "hint", None)
+        if record.levelno < logging.CRITICAL:
+            return f"codex-manager: {message}"
+        return f"codex-manager: error: {message}" + (f"\ncodex-manager: hint: {hint}" if hint else "")
 
 
 class FileLines(logging.Formatter):
