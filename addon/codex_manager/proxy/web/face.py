@@ -100,6 +100,11 @@ class Face:
         self.master.options.update(web_host=bound[0][0], web_port=bound[0][1])  # the cookie's name has the port in it
         return bound
 
+    @property
+    def address(self) -> str:
+        """Where the page is, once it is bound."""
+        return self._address
+
     def serve(self, endpoint: str, bound: tuple[str, int]) -> None:
         """From now on answer. The proxy, bound there, does already."""
         self._surroundings.endpoint = endpoint
