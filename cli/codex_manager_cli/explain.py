@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # heavier than what `--help` may load
     from codex_manager.core.telling.story import Story
     from codex_manager.ledger import Reader
 
-__all__ = ["explain"]
+__all__ = ["explain", "same_request", "stories"]
 
 LOOKED_AT: Final = 200
 """Records that a beginning may fit; a WebSocket's answers are records of one id with numbers behind it."""
@@ -51,15 +51,15 @@ def explain(request_id: str | None, *, last: bool, as_json: bool) -> None:
     try:
         with Reader.open(paths.ledger_file) as reader:
             found = _newest(reader) if request_id is None else _named(reader, request_id.strip().lower(), paths)
-            stories = _stories(reader, found[:SHOWN], _accounts(paths))
+            shown = stories(reader, found[:SHOWN], _accounts(paths))
     except LedgerMissingError:
         fail("nothing was recorded yet", hint=f"the first request through the proxy begins {paths.ledger_file}")
     if as_json:
-        told = [as_data(story) for story in stories]
+        told = [as_data(story) for story in shown]
         emit_json(told[0] if len(told) == 1 else told)
         return
     now = time.time()
-    click.echo("\n\n\n".join(as_page(story, now, None) for story in stories))
+    click.echo("\n\n\n".join(as_page(story, now, None) for story in shown))
     if len(found) > SHOWN:
         say(f"these are the first {SHOWN} of {len(found)} answers on this WebSocket")
 
@@ -118,17 +118,25 @@ def _unknown(reader: "Reader", beginning: str, paths: Paths) -> None:
     )
 
 
-def _stories(reader: "Reader", records: "Sequence[Record]", accounts: "Sequence[Account]") -> "list[Story]":
+def same_request(reader: "Reader", request_id: str) -> "list[Record]":
+    """The one request with this id, or all answers on one WebSocket, oldest first; empty when none is recorded."""
+    fits = [each for each in reversed(reader.like(request_id, LOOKED_AT)) if "attempt_of" not in each.detail]
+    exact = [each for each in fits if each.id == request_id]
+    return exact or [each for each in fits if each.id.startswith(f"{request_id}.")]
+
+
+def stories(reader: "Reader", records: "Sequence[Record]", accounts: "Sequence[Account]") -> "list[Story]":
+    """Each of these requests with what belongs to it; `accounts` are those of the vault, as far as they are known."""
     from codex_manager.core.telling.story import Story
     from codex_manager_cli.usage_names import display_names
 
     labels: Mapping[str, str] = display_names({**reader.labels(), **{a.id: a.label for a in accounts}})
-    stories = []
+    told = []
     for record in records:
         lost = [each for each in reader.like(f"{record.id}-") if each.detail.get("attempt_of") == record.id]
         there = tuple(account.id for account in accounts if _since(account) <= record.time)
-        stories.append(Story(record, tuple(reversed(lost)), labels, there))
-    return stories
+        told.append(Story(record, tuple(reversed(lost)), labels, there))
+    return told
 
 
 def _accounts(paths: Paths) -> "list[Account]":

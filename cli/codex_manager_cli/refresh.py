@@ -27,7 +27,7 @@ from codex_manager_cli.talk import emit_json, fail, say, warn
 if TYPE_CHECKING:
     from codex_manager.config.schema import Config
 
-__all__ = ["refresh"]
+__all__ = ["ask_all", "keep", "projects", "refresh"]
 
 AT_ONCE = 4
 """Accounts asked at the same time."""
@@ -55,11 +55,11 @@ def refresh(identifier: str | None, *, as_json: bool) -> None:
         chosen = [find(vault, identifier)] if identifier is not None else [a for a in everyone if a.enabled]
     if not chosen:
         fail("there is no account to ask about", hint="add one with `codex-manager add LABEL`, or enable one")
-    projects = _projects(paths)
-    snapshots = _ask(chosen, config, projects)
+    known = _projects(paths)
+    snapshots = _ask(chosen, config, known)
     _keep(paths, config, snapshots)
     own = _own(paths, snapshots[0])
-    shown = [(snapshot, _covered(snapshot, everyone, projects, own)) for snapshot in snapshots]
+    shown = [(snapshot, _covered(snapshot, everyone, known, own)) for snapshot in snapshots]
     if as_json:
         emit_json([_data(snapshot, figures) for snapshot, figures in shown])
     else:
@@ -70,8 +70,18 @@ def refresh(identifier: str | None, *, as_json: bool) -> None:
         fail("OpenAI told nothing about what was spent")
 
 
-def _ask(accounts: Sequence[Account], config: "Config", projects: Mapping[str, str]) -> list[Snapshot]:
-    """One snapshot each, in the order of the accounts, with a progress bar for whoever watches."""
+def _ask(accounts: Sequence[Account], config: "Config", known: Mapping[str, str]) -> list[Snapshot]:
+    """As `ask_all`, with a progress bar for whoever watches."""
+    with click.progressbar(
+        length=len(accounts), label="codex-manager: asking OpenAI", file=sys.stderr, hidden=not sys.stderr.isatty()
+    ) as bar:
+        return ask_all(accounts, config, known, lambda: bar.update(1))
+
+
+def ask_all(
+    accounts: Sequence[Account], config: "Config", known: Mapping[str, str], seen: Callable[[], None] | None = None
+) -> list[Snapshot]:
+    """One snapshot each, in the order of the accounts; `known` are their projects, `seen` is called with each answer. Blocks."""
     from codex_manager.provider.line import Way
     from codex_manager.provider.poll import poll
 
@@ -79,15 +89,13 @@ def _ask(accounts: Sequence[Account], config: "Config", projects: Mapping[str, s
     ways = {url: Way(url, upstream.ca_file, upstream.proxy) for url in {a.base_url or default for a in accounts}}
 
     def look(account: Account) -> Snapshot:
-        return poll(account, ways[account.base_url or default], now=now, project=projects.get(account.id))
+        return poll(account, ways[account.base_url or default], now=now, project=known.get(account.id))
 
     found: dict[str, Snapshot] = {}
-    with click.progressbar(
-        length=len(accounts), label="codex-manager: asking OpenAI", file=sys.stderr, hidden=not sys.stderr.isatty()
-    ) as bar:
-        for snapshot in _each(look, accounts):
-            found[snapshot.account_id] = snapshot
-            bar.update(1)
+    for snapshot in _each(look, accounts):
+        found[snapshot.account_id] = snapshot
+        if seen is not None:
+            seen()
     return [found[account.id] for account in accounts]
 
 
@@ -134,9 +142,13 @@ def _covered(
     return sum((day for day, _ in figures), Decimal(0)), sum((month for _, month in figures), Decimal(0))
 
 
-def _projects(paths: Paths) -> dict[str, str]:
-    """The accounts' projects as answers of OpenAI named them; none where nothing was recorded yet."""
-    from codex_manager.ledger.errors import LedgerError, LedgerMissingError
+def projects(paths: Paths) -> dict[str, str]:
+    """The accounts' projects as answers of OpenAI named them; none where nothing was recorded yet.
+
+    Raises:
+        LedgerError: it cannot be read.
+    """
+    from codex_manager.ledger.errors import LedgerMissingError
     from codex_manager.ledger.reader import Reader
 
     try:
@@ -144,20 +156,37 @@ def _projects(paths: Paths) -> dict[str, str]:
             return {account_id: d.project for account_id, d in reader.domains().items() if d.project}
     except LedgerMissingError:
         return {}
+
+
+def keep(paths: Paths, config: "Config", snapshots: Sequence[Snapshot]) -> None:
+    """Write them down.
+
+    Raises:
+        LedgerError: it cannot be written.
+    """
+    import zoneinfo
+
+    from codex_manager.ledger.clerk import Clerk
+
+    Clerk.open(paths.ledger_file, zone=zoneinfo.ZoneInfo(config.metering.timezone)).snapshot(*snapshots)
+
+
+def _projects(paths: Paths) -> dict[str, str]:
+    from codex_manager.ledger.errors import LedgerError
+
+    try:
+        return projects(paths)
     except LedgerError as error:
         warn(str(error))
         return {}
 
 
 def _keep(paths: Paths, config: "Config", snapshots: Sequence[Snapshot]) -> None:
-    """Write them down; what cannot be written is still shown."""
-    import zoneinfo
-
-    from codex_manager.ledger.clerk import Clerk
+    """What cannot be written is still shown."""
     from codex_manager.ledger.errors import LedgerError
 
     try:
-        Clerk.open(paths.ledger_file, zone=zoneinfo.ZoneInfo(config.metering.timezone)).snapshot(*snapshots)
+        keep(paths, config, snapshots)
     except LedgerError as error:
         warn(f"what OpenAI told was not kept: {error}")
 

@@ -5,7 +5,7 @@ Law: reading only, asks nobody for a key, and never guesses: what is not known i
 
 import os
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,25 +22,33 @@ from codex_manager_cli.usage_names import display_names
 __all__ = ["gathered"]
 
 
-def gathered(paths: Paths, told: Told | None, now: float) -> dict[str, Any]:
-    """One document, the same for people and programs. `notes` says what could not be looked at."""
+type Known = Callable[[], list[Account] | None]
+"""The accounts of the vault, None when it is not open."""
+
+
+def gathered(paths: Paths, told: Told | None, now: float, *, known: Known | None = None) -> dict[str, Any]:
+    """One document, the same for people and programs. `notes` says what could not be looked at.
+
+    `known`: for whoever has the vault open already; otherwise it is opened where nobody need be asked.
+    """
     notes: list[str] = []
+    look = known or (lambda: _accounts(paths, notes))
     try:
         with Reader.open(paths.ledger_file) as reader:
-            return _document(paths, told, reader, notes, now)
+            return _document(told, reader, look, notes, now)
     except LedgerMissingError:
         pass
     except LedgerError as error:
         notes.append(str(error))
-    return _document(paths, told, None, notes, now)
+    return _document(told, None, look, notes, now)
 
 
-def _document(paths: Paths, told: Told | None, reader: Reader | None, notes: list[str], now: float) -> dict[str, Any]:
+def _document(told: Told | None, reader: Reader | None, look: Known, notes: list[str], now: float) -> dict[str, Any]:
     if told is not None:
         document = {"running": True, "address": str(told.address), "serving": told.document.get("available", 0) > 0}
         document |= told.document
     else:
-        document = _without_proxy(paths, reader, notes, now)
+        document = _without_proxy(look(), reader, now)
     spent = {} if reader is None else _spent(reader, now)
     for account in document["accounts"]:
         account.update(spent.get(account["id"], _NOTHING if reader is not None else _UNKNOWN))
@@ -77,8 +85,7 @@ def _spent(reader: Reader, now: float) -> dict[str, dict[str, Any]]:
 # Without a proxy -----------------------------------------------------------------------------------------------------
 
 
-def _without_proxy(paths: Paths, reader: Reader | None, notes: list[str], now: float) -> dict[str, Any]:
-    accounts = _accounts(paths, notes)
+def _without_proxy(accounts: list[Account] | None, reader: Reader | None, now: float) -> dict[str, Any]:
     marks = [] if reader is None else [mark for mark in reader.marks() if min(mark.until - now, mark.left_s) > 0]
     sessions = () if reader is None else reader.health().sessions
     domains = {} if reader is None else reader.domains()

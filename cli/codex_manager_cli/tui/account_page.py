@@ -1,0 +1,63 @@
+"""All about one account, for reading: what the proxy knows of it now, and what the vault keeps. Pure."""
+
+from rich.text import Text
+
+from codex_manager_cli.tui.source import AccountLine
+from codex_manager_cli.tui.words import STATES, amount, bar, count, left, plain
+
+
+__all__ = ["account_page"]
+
+TONES = {"good": "green", "warn": "yellow", "bad": "red", "dim": "dim"}
+
+
+def account_page(account: AccountLine, now: float) -> Text:
+    """Lines of a name and what there is to say."""
+    page = Text()
+    word, tone = STATES.get(account.state or "", (account.state or "unknown", "dim"))
+
+    def line(name: str, *pieces: tuple[str, str] | str) -> None:
+        page.append(f"{name:<13}", "dim")
+        for piece in pieces:
+            page.append(*piece) if isinstance(piece, tuple) else page.append(piece)
+        page.append("\n")
+
+    back = left(account.retry_at, now)
+    line(
+        "state",
+        (word, TONES.get(tone, "")),
+        f"  {account.reason}" if account.reason else "",
+        f"  back in {back}" if back else "",
+    )
+    if account.in_flight is not None:
+        line("now", f"{account.in_flight} in flight", f"; circuit breaker {account.breaker}" if account.breaker else "")
+    if account.requests_today is not None:
+        line(
+            "today",
+            f"{count(account.requests_today)} requests, {amount(account.today)}; this month {amount(account.month)}",
+        )
+    for limit in account.limits:
+        spent = limit.spent or 0.0
+        line(f"{limit.window} limit", f"{bar(spent / limit.most, 20)}▏ {amount(spent)} of {amount(limit.most)}")
+    for each in account.models:
+        rest = left(each.retry_at, now)
+        used = f"{bar(each.used, 20)}▏ {each.used:.0%} of its rate limit used" if each.used is not None else ""
+        line("model", f"{each.model}  {used}", (f"  {each.state}, back in {rest}", "yellow") if rest else "")
+    kept = account.kept
+    if kept is None:
+        line("vault", ("not open: u opens it, and more is shown here", "dim"))
+        return page
+    line("key", f"{kept['key']}", "; admin key " + kept["admin_key"] if kept["admin_key"] else "")
+    line("priority", f"{kept['priority']}, weight {kept['weight']:g}")
+    line("models", plain(", ".join(kept["models"]) or "all"))
+    for name in ("organization", "project", "base_url"):
+        if kept[name]:
+            line(name.replace("_", " "), plain(kept[name]))
+    if account.domain and account.domain != kept["organization"]:
+        line("whose", plain(account.domain))
+    if kept["tags"]:
+        line("tags", plain(", ".join(kept["tags"])))
+    if kept["notes"]:
+        line("notes", plain(kept["notes"], 1000))
+    line("added", plain(kept["created_at"])[:10], f"; changed {plain(kept['updated_at'])[:10]}")
+    return page

@@ -1,0 +1,13 @@
+"""Colours of pieces of text that are drawn over another background than that of their widget."""
+
+from rich.style import Style
+from textual.widget import Widget
+
+
+__all__ = ["tone_of"]
+
+
+def tone_of(widget: Widget, component: str) -> Style:
+    """Colour and weight of a component class, as they are over the widget's background; no background of its own."""
+    whole = widget.get_component_rich_style(component)
+    return Style(color=whole.color, bold=whole.bold or None, dim=whole.dim or None)
