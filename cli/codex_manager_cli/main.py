@@ -41,6 +41,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("codex_manager_cli.run:run", "Run a command that uses the accounts."),
     "env": ("codex_manager_cli.env:env", "Print what leads a shell's programs to the proxy."),
     "certs": ("codex_manager_cli.certs:certs", "The certificate authority for clients of `HTTPS_PROXY`."),
+    "tui": ("codex_manager_cli.tui.command:tui", "Look and manage in the terminal, full screen."),
     "status": ("codex_manager_cli.status:status", "What the proxy and its accounts are doing."),
     "logs": ("codex_manager_cli.logs:logs", "What the proxy said."),
     "prices": ("codex_manager_cli.prices:prices", "Show what models cost."),
@@ -97,14 +98,21 @@ SECTIONS: dict[str, dict[str, str]] = {
     cls=LazyGroup,
     commands_table=COMMANDS,
     sections=SECTIONS,
+    invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="codex-manager")
 @click.option("--debug", is_flag=True, help="Show a traceback (as CODEX_MANAGER_DEBUG=1).")
-def cli(*, debug: bool) -> None:
-    """Several OpenAI accounts behind one endpoint. Start with `demo`, then `init`, `add` and `proxy`."""
+@click.pass_context
+def cli(context: click.Context, /, *, debug: bool) -> None:
+    """Several OpenAI accounts behind one endpoint. Start with `demo`, then `init`, `add` and `proxy`; alone it is `tui`."""
     if debug:
         os.environ["CODEX_MANAGER_DEBUG"] = "1"  # processes that we start see it, too
+    if context.invoked_subcommand is None:
+        page = importlib.import_module("codex_manager_cli.tui.command")
+        if not page.on_a_terminal():
+            raise click.exceptions.NoArgsIsHelpError(context)
+        page.open_page()
 
 
 def main() -> None:

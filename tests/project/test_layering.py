@@ -27,7 +27,7 @@ ALLOWED = {
 ONLY_IN = {
     "mitmproxy": {"proxy"}, "aiohttp": {"engine"}, "click": {"cli"}, "keyring": {"vault"}, "uvloop": {"proxy"},
     "genai_prices": {"ledger"}, "prometheus_client": {"proxy"}, "sqlite3": {"vault", "ledger"},
-    "tornado": {"proxy"}, "jinja2": {"proxy"},
+    "tornado": {"proxy"}, "jinja2": {"proxy"}, "textual": {"cli"}, "rich": {"cli"},
 }  # fmt: skip
 PURE = {
     "__future__", "bisect", "collections", "contextlib", "dataclasses", "email", "enum", "fnmatch", "functools", "hashlib", "heapq",
