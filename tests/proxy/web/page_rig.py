@@ -35,6 +35,11 @@ class Visitor:
     face: Face
     cookies: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def token(self) -> str:
+        """What opens the page."""
+        return self.face.master.token.secret.reveal()
+
     async def ask(
         self, path: str, form: Mapping[str, Any] | None = None, *, headers: Mapping[str, str] | None = None
     ) -> httpclient.HTTPResponse:

@@ -239,10 +239,17 @@ async def test_an_import_does_what_was_shown_or_shows_it_again(paths, two):
         assert (await visitor.ask("/codex/accounts/import", {"step": "preview"})).code == 422
 
 
-async def test_an_export_needs_its_passphrase_twice(paths, two):
+async def test_an_export_needs_its_passphrase_twice_and_the_token_once_more(paths, two):
     async with visiting(paths, two, OFF) as visitor:
-        for form in ({"passphrase": "one", "again": "two"}, {"passphrase": "", "again": ""}):
-            answer = await visitor.ask("/codex/accounts/export", form)
+        good = {"passphrase": "open sesame", "again": "open sesame", "confirm": visitor.token}
+        for wrong in (
+            {"again": "two"},
+            {"passphrase": "", "again": ""},
+            {"confirm": ""},
+            {"confirm": "0" * 32},
+            {"confirm": "ü"},
+        ):
+            answer = await visitor.ask("/codex/accounts/export", good | wrong)
             assert answer.code == 422
             assert "Content-Disposition" not in answer.headers
             assert WORK not in answer.body.decode()
@@ -251,7 +258,8 @@ async def test_an_export_needs_its_passphrase_twice(paths, two):
 @pytest.mark.slow
 async def test_an_export_is_a_sealed_file_that_the_page_and_the_command_line_read(paths, two, tmp_path_factory):
     async with visiting(paths, two, OFF) as visitor:
-        answer = await visitor.ask("/codex/accounts/export", {"passphrase": "open sesame", "again": "open sesame"})
+        form = {"passphrase": "open sesame", "again": "open sesame", "confirm": visitor.token}
+        answer = await visitor.ask("/codex/accounts/export", form)
         assert answer.code == 200
         assert answer.headers["Content-Disposition"].startswith('attachment; filename="codex-manager-accounts-')
         sealed = answer.body

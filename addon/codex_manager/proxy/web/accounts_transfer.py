@@ -56,7 +56,11 @@ class ImportAccounts(AccountsBase):
 
 
 class ExportAccounts(AccountsBase):
-    """`/codex/accounts/export`. Its form is sent by the browser itself, which then saves the file."""
+    """`/codex/accounts/export`. Its form is sent by the browser itself, which then saves the file.
+
+    This is the one page from which stored keys can be had, so the token is asked for again: browsers send cookies to every port of this
+    machine, and whoever listens on one of them could have come by the cookie, but not by the token.
+    """
 
     def get(self) -> None:
         """The form."""
@@ -66,6 +70,11 @@ class ExportAccounts(AccountsBase):
         """The sealed file."""
         typed = self.get_body_argument("passphrase", "", strip=False)
         try:
+            token = self.get_body_argument("confirm", "")
+            if not token.isascii() or not self.settings["is_valid_password"](
+                token
+            ):  # mitmweb's own compares ASCII only
+                raise CodexManagerError(self.tr("That is not the token of this run."))
             if typed != self.get_body_argument("again", "", strip=False):
                 raise CodexManagerError(self.tr("The two passphrases differ; nothing was exported."))
             if not typed:
