@@ -18,6 +18,7 @@ from codex_manager.vault import (
     resolve,
 )
 from codex_manager.vault.errors import (
+    CredentialError,
     NoMasterKeyError,
     VaultExistsError,
     VaultLockedError,
@@ -99,6 +100,45 @@ def test_the_order_is_environment_keyring_prompt(vault, vault_file, held, enviro
     else:
         found = resolve(vault_file, environ=environ, prompt=prompt)
         assert (found.source, found.secret.reveal()) == (source, f"of {source}")
+
+
+@pytest.fixture
+def handed(tmp_path):
+    """What systemd hands a service, as it does: a folder that only this service can read."""
+    folder = tmp_path / "credentials"
+    folder.mkdir()
+    return folder
+
+
+def test_what_systemd_hands_over_comes_before_the_keyring(vault, vault_file, held, handed):
+    held["codex-manager", vault.header.keyring_name] = "of keyring"
+    environ = {"CREDENTIALS_DIRECTORY": str(handed)}
+    assert resolve(vault_file, environ=environ, prompt=nobody).source == "keyring"  # credentials, but none of ours
+    (handed / "master-key").write_text("of credential\n")
+    found = resolve(vault_file, environ=environ, prompt=nobody)
+    assert (found.source, found.secret.reveal()) == ("credential", "of credential")
+    assert resolve(vault_file, environ={**environ, "CAM_MASTER_KEY": "k"}, prompt=nobody).source == "environment"
+
+
+def test_a_vault_made_by_a_service_has_the_key_it_will_be_handed_again(vault_file, held, handed):
+    (handed / "master-key").write_text(KEY.reveal())
+    environ = {"CREDENTIALS_DIRECTORY": str(handed)}
+    vault, source = create_vault(vault_file, environ=environ, prompt=nobody, profile=CHEAPEST)
+    vault.close()
+    assert (source, held) == ("credential", {})
+    open_vault(vault_file, environ=environ, prompt=nobody).close()
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\xff\xfe", b"k" * 4097, None])
+def test_a_credential_that_cannot_be_a_key_is_told_and_not_passed_over(vault, vault_file, held, handed, content):
+    held["codex-manager", vault.header.keyring_name] = KEY.reveal()
+    if content is None:
+        (handed / "master-key").mkdir()
+    else:
+        (handed / "master-key").write_bytes(content)
+    with pytest.raises(CredentialError, match="the master key in .*master-key") as caught:
+        resolve(vault_file, environ={"CREDENTIALS_DIRECTORY": str(handed)}, prompt=nobody)
+    assert caught.value.exit_code == 3
 
 
 def test_an_empty_answer_is_no_key(vault, vault_file, held):

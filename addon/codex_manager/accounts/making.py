@@ -20,6 +20,7 @@ def made(paths: Paths, environ: Mapping[str, str], prompt: Callable[[str], str] 
     vault, source = masterkey.create_vault(paths.vault_file, environ=environ, prompt=prompt)
     where = {
         "environment": f"its key is what {masterkey.VARIABLE} holds: keep that, nothing opens the vault without it",
+        "credential": "its key is what systemd hands to the service: keep that, nothing opens the vault without it",
         "keyring": "its key is a random one, kept in this system's keyring",
         "prompt": "its key is what you typed: remember it, nothing opens the vault without it",
     }[source]

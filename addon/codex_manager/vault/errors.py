@@ -11,7 +11,7 @@ from codex_manager.core.errors import CodexManagerError
 
 
 __all__ = [
-    "AccountNotFoundError", "AmbiguousIdentifierError", "BackupExistsError", "ClientKeyNotFoundError", "KeyNameTakenError",
+    "AccountNotFoundError", "AmbiguousIdentifierError", "BackupExistsError", "ClientKeyNotFoundError", "CredentialError", "KeyNameTakenError",
     "KeyringEmptyError", "KeyringError", "KeyringLockedError", "KeyringMissingError", "KeyringRefusedError", "KeyringTimeoutError",
     "LabelRefusedError", "LabelTakenError", "NoMasterKeyError", "VaultBusyError", "VaultClosedError", "VaultCorruptError",
     "VaultError", "VaultExistsError", "VaultFullError", "VaultHeaderRefusedError", "VaultLockedError", "VaultMissingError",
@@ -89,6 +89,12 @@ class VaultClosedError(VaultError):
 
 class NoMasterKeyError(VaultError):
     """No source had a master key."""
+
+    status = 3
+
+
+class CredentialError(VaultError):
+    """What the service manager hands over as the master key cannot be one."""
 
     status = 3
 

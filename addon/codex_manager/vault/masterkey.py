@@ -1,7 +1,7 @@
-"""Where the master key comes from and where it is kept: CAM_MASTER_KEY, else the OS keyring, else a prompt.
+"""Where the master key comes from and where it is kept: CAM_MASTER_KEY, else what systemd hands a service, else the OS keyring, else a prompt.
 
 Knows the order and the words, not how a vault is sealed. Laws: the first source that has a key decides, right or wrong;
-no source ends in one refusal that names all three. A keyring entry bears the name of vault and key
+no source ends in one refusal that names all three that a person can use. A keyring entry bears the name of vault and key
 (`Header.keyring_name`), and a new key is in the keyring before the vault needs it, so no crash can lose access.
 """
 
@@ -15,7 +15,7 @@ from typing import Final, Literal
 from argon2 import Parameters
 
 from codex_manager.core.secret import Secret
-from codex_manager.vault.errors import KeyringError, NoMasterKeyError
+from codex_manager.vault.errors import CredentialError, KeyringError, NoMasterKeyError
 from codex_manager.vault.header import Header
 from codex_manager.vault.kdf import RFC_9106_LOW_MEMORY
 from codex_manager.vault.oskeyring import Keyring
@@ -24,22 +24,31 @@ from codex_manager.vault.upkeep import read_header
 
 
 __all__ = [
+    "CREDENTIAL",
+    "CREDENTIALS_VARIABLE",
     "VARIABLE",
     "MasterKey",
     "create_vault",
+    "credential",
     "forget",
     "keep",
     "kept",
     "new_master_key",
     "open_vault",
+    "read_credential",
     "rekey",
     "resolve",
 ]
 
 VARIABLE: Final = "CAM_MASTER_KEY"  # the original product's name for it
+CREDENTIALS_VARIABLE: Final = "CREDENTIALS_DIRECTORY"  # systemd.exec(5): a folder of this service alone, in memory
+CREDENTIAL: Final = "master-key"
+"""The name in LoadCredential= and its kind; of the file in that folder, too."""
+CREDENTIAL_MAX: Final = 4096
+"""Bytes; as much as is read of a key on stdin."""
 
 type Prompt = Callable[[str], str]
-type Source = Literal["environment", "keyring", "prompt"]
+type Source = Literal["environment", "credential", "keyring", "prompt"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +76,14 @@ def resolve(
 
     Raises:
         NoMasterKeyError: no source has one.
+        CredentialError: systemd hands one over that cannot be read.
         VaultMissingError, VaultLockedError and their kind: there is nothing to find a key for.
     """
     header = read_header(vault_file, even_locked=even_locked)
     if text := environ.get(VARIABLE):
         return MasterKey(Secret(text), "environment")
+    if (handed := credential(environ)) is not None:
+        return MasterKey(handed, "credential")
     try:
         found = (keyring or Keyring()).get(header.keyring_name)
         why = "holds no key for this vault"
@@ -82,6 +94,36 @@ def resolve(
     if prompt is not None and (typed := prompt("master key")):
         return MasterKey(Secret(typed), "prompt")
     raise _none(why, "there is no terminal to ask on" if prompt is None else "nothing was typed")
+
+
+def credential(environ: Mapping[str, str]) -> Secret | None:
+    """What systemd hands this service; None where it hands over nothing of that name.
+
+    Raises:
+        CredentialError: it cannot be read, or is no key.
+    """
+    folder = environ.get(CREDENTIALS_VARIABLE)
+    return read_credential(Path(folder) / CREDENTIAL) if folder else None
+
+
+def read_credential(file: Path) -> Secret | None:
+    """A key in a file of its own, with or without a line end; None where there is no file.
+
+    Raises:
+        CredentialError: it cannot be read, or is no key.
+    """
+    try:
+        with file.open("rb") as stream:
+            text = stream.read(CREDENTIAL_MAX + 1).decode().rstrip("\r\n")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise _no_credential(file, f"cannot be read: {(error.strerror or 'unknown error').lower()}") from None
+    except UnicodeDecodeError:
+        raise _no_credential(file, "is not text") from None
+    if not text or len(text) > CREDENTIAL_MAX:
+        raise _no_credential(file, "is longer than a key can be" if text else "is empty")
+    return Secret(text)
 
 
 def open_vault(
@@ -99,7 +141,7 @@ def create_vault(
     keyring: Keyring | None = None,
     profile: Parameters = RFC_9106_LOW_MEMORY,
 ) -> tuple[Vault, Source]:
-    """Make a vault: under CAM_MASTER_KEY if it is set, else under a random key kept in the keyring, else under a typed one.
+    """Make a vault: under CAM_MASTER_KEY or what systemd hands over, else under a random key kept in the keyring, else under a typed one.
 
     Raises:
         NoMasterKeyError: no source gave a key; nothing was made.
@@ -107,6 +149,8 @@ def create_vault(
     """
     if text := environ.get(VARIABLE):
         return Vault.create(vault_file, Secret(text), profile=profile), "environment"
+    if (handed := credential(environ)) is not None:
+        return Vault.create(vault_file, handed, profile=profile), "credential"
     ring, key = keyring or Keyring(), new_master_key()
     try:
         vault = Vault.create(
@@ -173,6 +217,13 @@ def _holds(keyring: Keyring, header: Header) -> bool:
         return keyring.get(header.keyring_name) is not None
     except KeyringError:
         return False
+
+
+def _no_credential(file: Path, why: str) -> CredentialError:
+    return CredentialError(
+        f"the master key in {file} {why}",
+        hint="mend the file that it comes from, or install the service again: `codex-manager service install`",
+    )
 
 
 def _none(keyring: str, prompt: str) -> NoMasterKeyError:
