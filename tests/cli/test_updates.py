@@ -89,7 +89,7 @@ def test_a_newer_release_is_told_once_a_day(home, remind):
 
 
 @pytest.mark.parametrize(
-    "content", ["", "{", "[]", "null", '{"asked": 1}', '{"asked": 1' + '0' * 400 + ', "told": 0, "latest": ""}', '{"asked": "x", "told": 0, "latest": ""}', "[" * 100_000,
+    "content", ["", "{", "[]", "null", '{"asked": 1}', '{"asked": 1' + "0" * 400 + ', "told": 0, "latest": ""}', '{"asked": "x", "told": 0, "latest": ""}', "[" * 100_000,
                 '{"asked": NaN, "told": 0, "latest": "9.9"}', '{"asked": 0, "told": 0, "latest": "9.9\\u001b[2J"}']
 )  # fmt: skip
 def test_a_damaged_file_knows_nothing(home, content):
