@@ -123,6 +123,7 @@ def start(
     if "error" in document:
         process.wait(patience_s)
         raise UserError(document["error"], hint=document.get("hint"), exit_code=int(document.get("status") or 1))
+    process.returncode = 0  # it goes its own way: without this Python complains that nobody awaits it
     return Started(process.pid, str(document["address"]), str(document.get("page") or ""), log)
 
 
@@ -135,7 +136,7 @@ def _spawned(
     if os.name == "nt":
         more = {"creationflags": 0x0000_0008 | 0x0000_0200}  # DETACHED_PROCESS, CREATE_NEW_PROCESS_GROUP
     try:
-        said = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        said = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0), 0o600)
     except OSError as error:
         raise UserError(
             f"the log {log} cannot be written: {(error.strerror or type(error).__name__).lower()}",

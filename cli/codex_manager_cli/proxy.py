@@ -94,7 +94,12 @@ def options_of(arguments: Sequence[str]) -> dict[str, tuple[str, Any]]:
 
 def say_where(started: "Started") -> None:
     """Tell where it serves, and what to do with it."""
+    from codex_manager.config.address import Address, is_wildcard, parse_address
+
+    address = parse_address(started.address)
+    base_url = f"http://{Address('127.0.0.1' if is_wildcard(address.host) else address.host, address.port)}/v1"
     say(f"the proxy serves in the background: process {started.pid}, http://{started.address}")
+    say(f"use it with: export OPENAI_BASE_URL={base_url}")
     if started.page:
         door = Paths.locate().data_dir / "web.html"
         say(f"see it at http://{started.page}/codex; {door} leads there and holds the token")

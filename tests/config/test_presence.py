@@ -101,3 +101,35 @@ def test_its_token_is_in_a_private_file_of_its_own(tmp_path):
 def test_a_token_file_that_says_nothing_is_none(tmp_path, content):
     (tmp_path / presence.TOKEN_FILE).write_bytes(content)
     assert presence.token(tmp_path) is None
+
+
+def test_what_was_left_by_one_that_was_killed_is_gone_before_the_lock_vouches_for_it(tmp_path, monkeypatch):
+    """Between the lock and the new file somebody may look, and send a signal to the id they find."""
+    (tmp_path / presence.FILE).write_text(
+        json.dumps({"pid": 4711, "host": "h", "port": 1, "version": "1", "started": ""})
+    )
+    seen = []
+    write = presence.storage.write
+    monkeypatch.setattr(
+        presence.storage, "write", lambda *given: (seen.append(presence.running(tmp_path)), write(*given))
+    )
+    announce(tmp_path, PROXY, Secret("t")).withdraw()
+    assert seen == [None, None]
+
+
+def test_all_that_is_announced_is_found(tmp_path):
+    about = presence.RunningProxy(
+        pid=1,
+        host="h",
+        port=1,
+        version="1",
+        started="",
+        detached=True,
+        service=True,
+        web="w:1",
+        log="/l",
+        arguments=("--a", "b"),
+    )
+    here = announce(tmp_path, about)
+    assert presence.running(tmp_path) == about
+    here.withdraw()

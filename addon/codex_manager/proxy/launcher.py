@@ -250,6 +250,8 @@ def _announce(bound: tuple[str, int], runtime: Runtime, args: argparse.Namespace
         os.write(args.ready_fd, f"{address.port}\n".encode())
         os.close(args.ready_fd)
     say(f"listening on http://{address}")
+    if args.detached:
+        return  # who started us says the rest
     say(f"use it with: export OPENAI_BASE_URL={_endpoint(bound)}")
     key = runtime.config.proxy.api_key.reveal()
     shown = (
