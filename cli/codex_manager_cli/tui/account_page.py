@@ -30,7 +30,11 @@ def account_page(account: AccountLine, now: float) -> Text:
         f"  back in {back}" if back else "",
     )
     if account.in_flight is not None:
-        line("now", f"{account.in_flight} in flight", f"; circuit breaker {account.breaker}" if account.breaker else "")
+        line(
+            "now",
+            f"{account.in_flight} in flight",
+            f"; its circuit breaker is {account.breaker}" if account.breaker not in {"", "closed"} else "",
+        )
     if account.requests_today is not None:
         line(
             "today",
@@ -39,10 +43,11 @@ def account_page(account: AccountLine, now: float) -> Text:
     for limit in account.limits:
         spent = limit.spent or 0.0
         line(f"{limit.window} limit", f"{bar(spent / limit.most, 20)}▏ {amount(spent)} of {amount(limit.most)}")
+    widest = min(30, max((len(each.model) for each in account.models), default=0))
     for each in account.models:
         rest = left(each.retry_at, now)
-        used = f"{bar(each.used, 20)}▏ {each.used:.0%} of its rate limit used" if each.used is not None else ""
-        line("model", f"{each.model}  {used}", (f"  {each.state}, back in {rest}", "yellow") if rest else "")
+        used = f"{bar(each.used, 12)}▏ {each.used:.0%} of its limit" if each.used is not None else ""
+        line("model", f"{each.model:<{widest}}  {used}", (f"  {each.state}, back in {rest}", "yellow") if rest else "")
     kept = account.kept
     if kept is None:
         line("vault", ("not open: u opens it, and more is shown here", "dim"))

@@ -51,6 +51,10 @@ STRATEGIES: Final = (
 )
 
 
+class Page(Screen[None], inherit_bindings=False):
+    """The one below all dialogs: here Tab is for views, not for fields."""
+
+
 class Manager(App[None]):
     """Mutable state: the last snapshot, and when each thing was asked for last."""
 
@@ -91,6 +95,10 @@ class Manager(App[None]):
         for each in THEMES:
             self.register_theme(each)
         self.theme = theme_for(theme, environ)
+
+    def get_default_screen(self) -> Screen[None]:
+        """Ours."""
+        return Page()
 
     # What is seen ----------------------------------------------------------------------------------------------------
 
@@ -375,7 +383,14 @@ class Manager(App[None]):
         if self.snapshot is not None and self.snapshot.proxy is not None:
             self._said(f"a proxy runs at {self.snapshot.proxy.address}")
             return
-        self._do("proxy", self.deeds.start, self._said, saying="starting the proxy …")
+
+        def start() -> None:
+            self._do("proxy", self.deeds.start, self._said, saying="starting the proxy …")
+
+        if self.snapshot is not None and self.snapshot.vault == "closed":
+            self._with_vault(start)  # it would ask for the key, too
+        else:
+            start()
 
     def action_stop(self) -> None:
         """Stop it, after a question."""

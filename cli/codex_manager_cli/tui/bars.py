@@ -174,7 +174,8 @@ def standing(snapshot: Snapshot | None) -> list[Piece]:
         say("no accounts yet")
     if snapshot.requests_today is not None:
         failed = f", {count(snapshot.errors_today)} failed" if snapshot.errors_today else ""
-        say(f"{amount(snapshot.today)} today, {count(snapshot.requests_today)} requests{failed}")
+        number = snapshot.requests_today
+        say(f"{amount(snapshot.today)} today, {count(number)} request{'' if number == 1 else 's'}{failed}")
     if snapshot.blame:
         say(snapshot.blame.removeprefix("this account; ").removeprefix("these accounts; "), "warn")
     if snapshot.vault == "closed":

@@ -4,32 +4,33 @@ Accounts are changed through the desk, settings through the configuration's edit
 that do it: nothing here knows a rule of its own. Law: a key that was typed is handed on by a pipe, never on a command line.
 """
 
-import os
+import dataclasses
+import json
 import subprocess
 import sys
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from codex_manager.accounts.desk import Desk, Done
 from codex_manager.accounts.lookup import by_id
 from codex_manager.accounts.public import as_data
+from codex_manager.config import presence
 from codex_manager.config.edit import set_text
 from codex_manager.config.paths import Paths
 from codex_manager.core.account import Account
 from codex_manager.core.errors import CodexManagerError
-from codex_manager.core.secret import Secret, mask_keys
 from codex_manager.core.snapshot import Snapshot
+from codex_manager_cli import ending
 from codex_manager_cli.tui.keyholder import Keyholder
 from codex_manager_cli.tui.words import amount, plain
 
 
 __all__ = ["Deeds", "ProxyError"]
 
-START_S: Final = 40.0
-"""For a proxy to serve; half a second is usual."""
-STOP_S: Final = 30.0
-"""It lets what is under way finish, 10 s at most."""
+START_S: Final = 45.0
+"""For a proxy to serve; one second is usual, and `background` gives up before."""
+LOGS: Final = "`codex-manager logs` says more"
 
 
 class ProxyError(CodexManagerError):
@@ -66,8 +67,13 @@ class Deeds:
         return self.desk.listed()[1]
 
     def add(self, values: Mapping[str, object], *, online: bool) -> Done:
-        """One more account; see `Desk.add`."""
-        return self.desk.add(values, online=online)
+        """One more account; see `Desk.add`. A vault whose key was chosen is made first."""
+        made = self.keyholder.make_chosen()
+        done = self.desk.add(values, online=online)
+        if not made:
+            return done
+        note = f"made the vault {self.paths.vault_file}; its key is what you typed: remember it"
+        return dataclasses.replace(done, notes=(*done.notes, note))
 
     def edit(self, account_id: str, changes: Mapping[str, object], *, online: bool) -> Done:
         """Change one; see `Desk.edit`."""
@@ -124,52 +130,66 @@ class Deeds:
 
     # The proxy -------------------------------------------------------------------------------------------------------
 
-    def start(self) -> str:
-        """Start the proxy in the background; what it said."""
-        return self._run(["proxy", "--background"], START_S, hands_over=True)
+    def start(self, arguments: Sequence[str] = ()) -> str:
+        """Start the proxy in the background; the sentence that says where it serves.
 
-    def stop(self) -> str:
-        """Stop it; what it said."""
-        return self._run(["stop"], STOP_S)
-
-    def restart(self) -> str:
-        """Start it again; what it said."""
-        return self._run(["restart"], START_S + STOP_S, hands_over=True)
-
-    def _run(self, command: list[str], patience_s: float, *, hands_over: bool = False) -> str:
-        key: Secret | None = self.keyholder.typed if hands_over else None
-        given = [*command, *(["--master-key-stdin"] if key is not None else [])]
+        Raises:
+            ProxyError: it did not start; the error says what it said.
+        """
+        key = self.keyholder.typed
         try:
-            done = subprocess.run(  # noqa: S603 - our own interpreter and commands
-                [sys.executable, "-m", "codex_manager_cli", *given],
-                env={**os.environ, "NO_COLOR": "1"},
-                input=f"{key.reveal()}\n" if key is not None else "",
+            done = subprocess.run(  # noqa: S603 - our own interpreter and module
+                [sys.executable, "-m", "codex_manager_cli.tui.starter", *arguments],
+                input=f"{key.reveal()}\n" if key is not None else "\n",
                 capture_output=True,
                 text=True,
-                errors="replace",
-                timeout=patience_s,
+                timeout=START_S,
                 start_new_session=True,  # Ctrl-C here is not for it
                 check=False,
             )
+            told = json.loads(done.stdout)
         except subprocess.TimeoutExpired:
+            raise ProxyError(f"the proxy did not start within {START_S:.0f} s", hint=LOGS) from None
+        except (OSError, ValueError):
+            raise ProxyError("the proxy could not be started", hint="try `codex-manager proxy --background`") from None
+        if "error" in told:
+            raise ProxyError(plain(told["error"], 300), hint=plain(told["hint"], 300) if told.get("hint") else None)
+        return f"the proxy serves at {plain(told['address'])}; it stays when you quit here"
+
+    def stop(self) -> str:
+        """Stop it; what is under way may finish.
+
+        Raises:
+            CodexManagerError: it did not end in time, or is not ours to end.
+        """
+        running = presence.running(self.paths.data_dir)
+        if running is None:
+            return "no proxy runs"
+        if running.for_commands:
             raise ProxyError(
-                f"`codex-manager {command[0]}` took longer than {patience_s:.0f} s", hint="codex-manager logs says more"
-            ) from None
-        said = [
-            line.removeprefix("codex-manager: ")
-            for line in mask_keys(done.stderr + done.stdout).splitlines()
-            if line.strip()
-        ]
-        if done.returncode:
-            errors = [line.removeprefix("error: ") for line in said if line.startswith("error: ")] or said[-1:]
-            hints = [line.removeprefix("hint: ") for line in said if line.startswith("hint: ")]
-            raise ProxyError(
-                plain(errors[0], 300)
-                if errors
-                else f"`codex-manager {command[0]}` ended with status {done.returncode}",
-                hint=plain(hints[0], 300) if hints else None,
+                "this proxy serves commands of `codex-manager run` and ends with the last of them",
+                hint="to stop it under them: `codex-manager stop --force`",
             )
-        return plain(said[0], 200) if said else "done"
+        took = ending.end(self.paths.data_dir, running, lambda _: None, force=False)
+        again = "; a service keeps it running, so it starts again" if running.service else ""
+        return f"the proxy was stopped after {took:.1f} s{again}"
+
+    def restart(self) -> str:
+        """Start it again as it was started.
+
+        Raises:
+            CodexManagerError: it does not run in the background, or did not stop or start.
+        """
+        running = presence.running(self.paths.data_dir)
+        if running is None:
+            return self.start()
+        if not (running.detached or running.service):
+            raise ProxyError(
+                "this proxy does not run in the background, so it cannot be started again from here",
+                hint="stop it where it runs; S starts one in the background then",
+            )
+        said = self.stop()
+        return said if running.service else self.start(running.arguments)
 
 
 def _told(snapshot: Snapshot) -> str:

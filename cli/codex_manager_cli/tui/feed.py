@@ -4,6 +4,7 @@ Law: a proxy of an older version, or none at all, is no error; what a page canno
 behind. Bounded, however much there is.
 """
 
+import os
 import threading
 
 from collections.abc import Iterable, Mapping
@@ -12,9 +13,10 @@ from typing import Any, Final
 from codex_manager.config.paths import Paths
 from codex_manager.core.errors import CodexManagerError
 from codex_manager.ledger import LedgerError, LedgerMissingError, Reader
-from codex_manager_cli import control
-from codex_manager_cli.tui.lines import log_line_of_data, request_of, request_of_data, running_of_data
-from codex_manager_cli.tui.source import LogLines, RequestLine, Traffic
+from codex_manager_cli import background, control, log_reader
+from codex_manager_cli.tui.lines import log_line_of_data, moment, request_of, request_of_data, running_of_data
+from codex_manager_cli.tui.source import LogLine, LogLines, RequestLine, Traffic
+from codex_manager_cli.tui.words import plain
 
 
 __all__ = ["LATEST", "PATIENCE_S", "Feed"]
@@ -37,6 +39,7 @@ class Feed:
         self._since = 0.0
         self._asked = False
         self._request = self._line = 0
+        self._file: tuple[int, int] | None = None
 
     def traffic(self) -> Traffic:
         """Requests that are over since the last question, and those on their way now."""
@@ -60,14 +63,40 @@ class Feed:
             )
 
     def log(self) -> LogLines:
-        """Lines of the log since the last question."""
+        """Lines of the log since the last question; of a proxy that has ended, those of its file."""
         with self._line_turn:
             told = _page(self._lines, f"log?after={self._line}&limit=500")
             if told is None:
-                return LogLines(origin="")
-            fresh = _number(told) < self._line
-            self._line = _number(told)
+                return self._log_file()
+            fresh = self._file is not None or _number(told) < self._line
+            self._line, self._file = _number(told), None
             return LogLines(tuple(_each(log_line_of_data, told, "lines")), "the running proxy", fresh)
+
+    def _log_file(self) -> LogLines:
+        try:
+            path = background.log_file(self._paths, os.environ)
+            there = path.stat()
+            origin, now = f"{path}", (there.st_ino, there.st_size)
+            if now == self._file:
+                return LogLines(origin=origin)
+            entries = log_reader.last(path, 500)
+        except (CodexManagerError, OSError):  # there is none, or nobody knows where
+            return LogLines()
+        self._file, self._line = now, 0
+        return LogLines(
+            tuple(
+                LogLine(
+                    number,
+                    moment(each.time) or 0.0,
+                    each.level or "",
+                    plain(each.logger or "", 80),
+                    plain(each.message, 2000),
+                )
+                for number, each in enumerate(entries, 1)
+            ),
+            origin,
+            fresh=True,
+        )
 
     def _recorded(self) -> tuple[RequestLine, ...]:
         try:

@@ -41,13 +41,14 @@ STATES: Final[tuple[tuple[type[Exception], VaultState], ...]] = (
 
 
 class Keyholder:
-    """Mutable state: the open vault, the key that was typed, and why the vault is not open."""
+    """Mutable state: the open vault, the keys that were typed, and why the vault is not open."""
 
     def __init__(self, file: Path, environ: Mapping[str, str]) -> None:
         self.file = file
         self._given = dict(environ)
         self._vault: Vault | None = None
         self._typed: Secret | None = None
+        self._chosen: Secret | None = None
         self._known: tuple[object, tuple[Account, ...], str | None] | None = None
         self._tried: tuple[object, float] | None = None
         self._state: VaultState = "missing"
@@ -102,9 +103,25 @@ class Keyholder:
             self._state, self._why = "open", ""
 
     def choose(self, key: Secret) -> None:
-        """The master key for a vault that will be made."""
+        """The master key for a vault that is to be made when it is needed."""
         with self._turn:
-            self._typed, self._tried = key, None
+            self._chosen = key
+
+    def make_chosen(self) -> bool:
+        """Make the vault under the key that was chosen for it; whether there was one, and no vault yet.
+
+        Raises:
+            VaultError: it cannot be made there.
+        """
+        with self._turn:
+            key, self._chosen = self._chosen, None
+            if key is None or has_vault(self.file):
+                return False
+            vault = Vault.create(self.file, key)
+            self.close()
+            self._vault, self._typed = vault, key
+            self._state, self._why = "open", ""
+            return True
 
     @contextmanager
     def lend(self) -> Iterator[Vault]:

@@ -95,7 +95,8 @@ class Accounts(View):
         self.grid.show(chosen(rows, self.filter), empty=self._nothing(snapshot))
         self._place(len(rows))
         ready = sum(each.state == "ready" for each in snapshot.accounts)
-        words = f"{len(snapshot.accounts)} accounts, {ready} ready" if snapshot.accounts else "no accounts"
+        number = len(snapshot.accounts)
+        words = f"{number} account{'' if number == 1 else 's'}, {ready} ready" if number else "no accounts"
         vault = {"closed": "the vault is closed: u opens it", "locked": "the vault is locked: u unlocks it"}.get(
             snapshot.vault, ""
         )

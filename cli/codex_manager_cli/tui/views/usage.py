@@ -114,7 +114,7 @@ class Usage(View):
                 [(each.name, value(each)) for each in known.bars],
                 max(20, size.width),
                 max(4, size.height),
-                amount if self.shown == "dollars" else (lambda number: count(round(number)) or "0"),
+                _scale if self.shown == "dollars" else (lambda number: count(round(number)) or "0"),
                 color=colors.get("primary", ""),
                 lit=len(known.bars) - 1,
                 lit_color=colors.get("accent", ""),
@@ -135,3 +135,8 @@ class Usage(View):
             each.name, f"{each.requests:,}", ((f"{each.errors:,}" if each.errors else "", "bad"),), count(each.tokens_in),
             count(each.tokens_out), money(each.usd), ((bar(value / highest if highest else 0.0, 14), "good"), (share, "")),
         )  # fmt: skip
+
+
+def _scale(usd: float) -> str:
+    """Beside the chart: as exact as the whole of it needs."""
+    return f"${usd:.4f}" if 0 < usd < 0.1 else amount(usd)
