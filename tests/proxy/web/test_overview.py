@@ -187,7 +187,7 @@ async def test_a_failover_is_seen_as_it_falls_and_explained(paths, monkeypatch):
 
 async def test_limits_refusals_and_hostile_names(paths):
     async with dashboard(
-        paths, config=OFF.replace("false", "true"), work={"daily_limit_usd": 1.0}, home={"models": ("gpt-*", "<img>*")}
+        paths, config=OFF.replace("false", "true"), work={"daily_limit_usd": 1.0}, home={"models": ("gpt-*", "<b>*")}
     ) as (visitor, _):
         engine = visitor.runtime.engine
         spending = engine.state.spending
@@ -206,8 +206,8 @@ async def test_limits_refusals_and_hostile_names(paths):
         assert await send(visitor, HOSTILE) == 429
         page = await visitor.text("/codex")
         assert HOSTILE not in page
-        assert "<img" not in page
-        assert "not for this model (gpt-*, <img>*)" in html.unescape(page)
+        assert "<b>" not in page
+        assert "not for this model (gpt-*, <b>*)" in html.unescape(page)
         assert html.escape(HOSTILE) in page or "&lt;script&gt;" in page
         assert "refused spending limit, not for this model" in part(page, "feed")
         assert "nobody Something stands against every account" in part(page, "best")  # of the model asked for most

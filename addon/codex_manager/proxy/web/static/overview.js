@@ -101,9 +101,9 @@
 
   function tell(state, i) {
     state.kind.columns.forEach((column) => {
-      const output = state.figure.querySelector(`output[data-of="${column}"]`);
+      const shown = state.figure.querySelector(`[data-of="${column}"]`);
       const value = i == null ? null : (state.data[column] || [])[i];
-      if (output) output.textContent = value == null ? "" : state.kind.say(value);
+      if (shown) shown.textContent = value == null ? "" : state.kind.say(value);
     });
   }
 
