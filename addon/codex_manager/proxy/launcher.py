@@ -84,7 +84,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         runtime = Runtime.open(Paths.locate(), environ, prompt, options=options(args))
         logs.follow(runtime.config.logging)
         runtime.tell_log(logs.memory.page)
-        return event_loop.run(_serve(runtime, args, environ, logs))
+        status = event_loop.run(_serve(runtime, args, environ, logs))
+        if args.detached:
+            say(f"ended with status {status}")
+        return status
     except CodexManagerError as error:
         fail(error)
         _report(args, {"error": str(error), "hint": error.hint, "status": error.exit_code})
