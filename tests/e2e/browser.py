@@ -113,7 +113,15 @@ def violations(page: "Page") -> list[str]:
     ]
 
 
+AT_HOME = """() => {
+    const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (texts.nextNode()) texts.currentNode.data = texts.currentNode.data.replace(/\\/tmp\\/pytest-\\S*\\/home\\//g, '~/.config/codex-manager/');
+}"""
+"""Paths as they are outside of tests."""
+
+
 def picture(page: "Page", name: str) -> None:
     """A screenshot for the documentation, when a folder for them is given."""
     if IMAGES:
+        page.evaluate(AT_HOME)
         page.screenshot(path=str(Path(IMAGES) / f"{name}.png"), animations="disabled")

@@ -204,7 +204,8 @@ def manage(site, seen, account_id):
     put(seen, "edit wrong", site.form(f"/codex/accounts/{account_id}/edit", elsewhere))
     put(seen, "check", site.form(f"/codex/accounts/{account_id}/check", {}))
     put(seen, "usage", site.form(f"/codex/accounts/{account_id}/usage", {}))
-    passphrase = {"passphrase": SECRETS["passphrase"], "again": SECRETS["passphrase"]}
+    passphrase = {"passphrase": SECRETS["passphrase"], "again": SECRETS["passphrase"], "confirm": site.token}
+    put(seen, "export without the token", site.form("/codex/accounts/export", {**passphrase, "confirm": "x"}))
     export = site.form("/codex/accounts/export", passphrase)
     assert export.status == 200, export.body
     assert export.headers["Content-Disposition"].startswith("attachment")

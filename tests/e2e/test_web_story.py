@@ -107,6 +107,7 @@ def test_the_whole_story(chrome, site, sdk, fake):
         page.get_by_text("View:").click()
         page.get_by_text("codex-manager decision").last.click()
         page.get_by_text(re.compile("least_utilized")).last.wait_for()
+        browser.picture(page, "flows-light")
 
         # A failover appears on a dashboard that nobody touched.
         served = other.page.locator("#feed").inner_text()

@@ -22,7 +22,7 @@ type Bound = frozenset[tuple[str, int]]
 def leads_to(base_url: str, bound: Bound) -> bool:
     """The URL's host and port are ours. Names are looked up only when the port is one of ours."""
     host, port = url_address(base_url)
-    ours = {address for address, own_port in bound if own_port == port}
+    ours = {_plain(address) for address, own_port in bound if own_port == port}
     if not ours:
         return False
     everywhere = any(is_wildcard(address) for address in ours)
@@ -54,7 +54,14 @@ def _look_up(host: str) -> set[str]:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return set()
-    return {str(address[4][0]).partition("%")[0] for address in found}
+    return {_plain(str(address[4][0]).partition("%")[0]) for address in found}
+
+
+def _plain(address: str) -> str:
+    """`::ffff:127.0.0.1` reaches whoever listens on 127.0.0.1."""
+    parsed = ipaddress.ip_address(address)
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    return str(mapped or parsed)
 
 
 def is_this_machine(address: str) -> bool:
