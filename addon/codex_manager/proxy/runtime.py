@@ -214,6 +214,10 @@ class Runtime:
     def _requests(self, question: Question) -> dict[str, object]:
         return {"recorded": self.records(), **self._audience.page(question.after, question.limit)}
 
+    def knows_prices(self) -> bool:
+        """Whether what a request may cost can be said: not in the first moments, in which requests wait for it."""
+        return self._accounting.prices.is_ready
+
     def ring_limits(self) -> RingLimits:
         """How much of the traffic is kept for viewers."""
         return self._ring_limits

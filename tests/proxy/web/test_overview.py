@@ -245,7 +245,7 @@ async def test_with_hundreds_of_accounts_it_stays_short(paths):
     many = [account(f"Account {number}", f"sk-many-canary-{number:06}", daily_limit_usd=1.0) for number in range(60)]
     async with visiting(paths, many, "") as visitor:
         engine = visitor.runtime.engine
-        found = verdict(engine, MODEL)
+        found = verdict(engine, MODEL, priced=visitor.runtime.knows_prices())
         assert found is not None
         shown, more = spenders(engine, engine.report().accounts, warn_at=0.8)
         page = await visitor.text("/codex")
@@ -313,3 +313,14 @@ async def test_ranges_are_links_and_have_their_figures_in_numbers_too(paths, mon
         async with live(visitor, page, monkeypatch) as connection:
             told = await pushed(connection, "in the last 30 days")
     assert "p95" not in part(told, "told")
+
+
+async def test_while_prices_are_not_read_yet_limits_do_not_seem_too_small(paths, monkeypatch):
+    async with dashboard(paths, work={"daily_limit_usd": 0.05}, home={"daily_limit_usd": 0.05}) as (visitor, _):
+        assert await send(visitor) == 200  # it waited for the prices
+        assert "most room left" in part(await visitor.text(f"/codex?model={MODEL}"), "best")
+        monkeypatch.setattr(visitor.runtime, "knows_prices", lambda: False)
+        monkeypatch.setattr(visitor.runtime.engine.metering, "need", lambda asked: Decimal(5))
+        assert "most room left" in part(await visitor.text(f"/codex?model={MODEL}"), "best")
+        monkeypatch.setattr(visitor.runtime, "knows_prices", lambda: True)
+        assert "nobody" in part(await visitor.text(f"/codex?model={MODEL}"), "best")

@@ -152,7 +152,11 @@ def _now(web: Surroundings) -> dict[str, Any]:
 
 
 def _best(web: Surroundings, model: str) -> dict[str, Any]:
-    return {"verdict": verdict(web.runtime.engine, model), "strategy": web.runtime.engine.policy.strategy}
+    priced = web.runtime.knows_prices()
+    return {
+        "verdict": verdict(web.runtime.engine, model, priced=priced),
+        "strategy": web.runtime.engine.policy.strategy,
+    }
 
 
 def _feed(web: Surroundings) -> dict[str, Any]:

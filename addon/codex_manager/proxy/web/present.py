@@ -180,14 +180,17 @@ def _spender(
 # Who is next --------------------------------------------------------------------------------------------------------------
 
 
-def verdict(engine: Engine, model: str) -> Verdict | None:
-    """For an ordinary chat request of this model (empty: of none in particular); None without accounts."""
+def verdict(engine: Engine, model: str, *, priced: bool = True) -> Verdict | None:
+    """For an ordinary chat request of this model (empty: of none in particular); None without accounts.
+
+    `priced`: prices are known. Until then everything would seem to cost as much as the dearest, more than many limits leave.
+    """
     if not engine.candidates:
         return None
     engine.metering.tick()
     now, wall = engine.clock.monotonic(), engine.clock.time()
     need = ZERO
-    if model and engine.metering.is_on:
+    if model and priced and engine.metering.is_on:
         need = engine.metering.need(
             Asked(endpoint="chat/completions", model=model, tokens=TOKENS, is_billed=True, talks=True)
         )
