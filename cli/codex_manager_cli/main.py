@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "web": ("codex_manager_cli.proxy:web", "Start the proxy with its page: live calls, dashboard."),
     "stop": ("codex_manager_cli.stop:stop", "Stop the proxy that runs."),
     "restart": ("codex_manager_cli.stop:restart", "Start the proxy in the background anew."),
+    "service": ("codex_manager_cli.service:service", "Start the proxy at login, and whenever it fails."),
     "run": ("codex_manager_cli.run:run", "Run a command that uses the accounts."),
     "env": ("codex_manager_cli.env:env", "Print what leads a shell's programs to the proxy."),
     "certs": ("codex_manager_cli.certs:certs", "The certificate authority for clients of `HTTPS_PROXY`."),

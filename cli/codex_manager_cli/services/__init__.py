@@ -1,0 +1,1 @@
+"""The service managers of three systems, each behind the same five verbs."""
