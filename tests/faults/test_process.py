@@ -87,6 +87,21 @@ def test_sigterm_under_a_hundred_streams_lets_them_end_and_exits_0(home, fake):
     assert all(status == 200 and body.endswith(b"data: [DONE]\n\n") for status, body, _ in got)
 
 
+def test_sigterm_under_a_hundred_streams_without_end_is_over_after_ten_seconds(home, fake):
+    """They are cut off where they are, visibly; the exit status is 0 all the same."""
+    fake.always(KEY, answers.ok(chunks=600, every=0.1))
+    with running_proxy(home) as proxy, ThreadPoolExecutor(100) as pool:
+        streams = [pool.submit(ask, proxy.port, stream=True, timeout=40) for _ in range(100)]
+        assert wait_for(lambda: len(fake.log) == 100, 10)
+        began = time.monotonic()
+        proxy.process.send_signal(signal.SIGTERM)
+        assert proxy.process.wait(25) == 0
+        took = time.monotonic() - began
+        got = [stream.result(30) for stream in streams]
+    assert 9 < took < 10 + 5, "the drain is ten seconds; the rest is for a machine that runs other tests as well"
+    assert all(status == 200 and b"[DONE]" not in body and not ended for status, body, ended in got)
+
+
 def test_after_sigkill_it_serves_again_within_three_seconds(home, fake):
     """Nothing is left behind that keeps the next one from starting."""
     with running_proxy(home) as proxy:
