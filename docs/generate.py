@@ -1,4 +1,4 @@
-"""Writes the reference pages from the program: docs/cli.md, docs/configuration.md and docs/errors.md.
+"""Writes the reference pages from the program: docs/cli.md, docs/configuration.md and docs/errors.md, and the topic `errors` of `help`.
 
     python docs/generate.py           writes them
     python docs/generate.py --check   says which are out of date, and fails if one is
@@ -9,6 +9,7 @@ Law: nothing that the program knows is written here. What it cannot know — a s
 
 import ast
 import sys
+import textwrap
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -79,10 +80,15 @@ WIDTH = 100  # characters of a help text; what `codex-manager --help` uses at mo
 
 def main(arguments: list[str]) -> int:
     """Write or check all pages."""
-    pages = {"cli.md": cli_page, "configuration.md": configuration_page, "errors.md": errors_page}
+    pages = {
+        "docs/cli.md": cli_page,
+        "docs/configuration.md": configuration_page,
+        "docs/errors.md": errors_page,
+        "cli/codex_manager_cli/topics/errors.txt": errors_topic,
+    }
     stale = []
     for name, page in pages.items():
-        path = ROOT / "docs" / name
+        path = ROOT / name
         text = page()
         if path.exists() and path.read_text(encoding="utf-8") == text:
             continue
@@ -93,7 +99,7 @@ def main(arguments: list[str]) -> int:
         print(f"written: {', '.join(stale) or 'nothing new'}")
         return 0
     for name in stale:
-        print(f"docs/{name} is out of date; run: python docs/generate.py", file=sys.stderr)
+        print(f"{name} is out of date; run: python docs/generate.py", file=sys.stderr)
     return 1 if stale else 0
 
 
@@ -142,6 +148,10 @@ def cli_page() -> str:
                 (
                     "`CAM_MASTER_KEY`",
                     "the vault's master key; without it the system's keyring is asked, then the terminal",
+                ),
+                (
+                    "`CREDENTIALS_DIRECTORY`",
+                    "set by systemd for a service: the file `master-key` in it is the master key",
                 ),
                 ("`CODEX_MANAGER_HOME`", "one folder for configuration and data, instead of the system's places"),
                 ("`CODEX_MANAGER__SECTION__KEY`", "overrides a setting: [configuration](configuration.md)"),
@@ -231,26 +241,42 @@ def _words(expression: ast.expr, known: dict[str, str]) -> Iterator[str]:
         yield from _words(expression.orelse, known)
 
 
-def errors_page() -> str:
-    """docs/errors.md: what the proxy itself can answer."""
+def error_rows() -> Iterator[tuple[str, tuple[int, ...], str, str, str]]:
+    """Code, statuses, what happened, what to do, and `x-should-retry`, of every error of ours."""
     codes = error_codes()
     if missing := sorted(set(codes) - set(MEANINGS)):
         sys.exit(f"docs/generate.py: docs/error_meanings.py says nothing about {', '.join(missing)}")
     if unknown := sorted(set(MEANINGS) - set(codes)):
         sys.exit(f"docs/generate.py: docs/error_meanings.py explains what is never sent: {', '.join(unknown)}")
-    rows: list[tuple[str, ...]] = []
     for code in sorted(codes):
         advice = openai_error.ADVICE.get(code)
         statuses = MEANINGS[code].statuses or tuple(sorted(codes[code]))
         retry = {True: "yes", False: "no", None: ""}[advice.should_retry if advice else None]
-        cure = (advice.cure if advice else "") or MEANINGS[code].cure
-        rows.append((f"`{code}`", ", ".join(map(str, statuses)), MEANINGS[code].meaning, cure, retry))
+        yield code, statuses, MEANINGS[code].meaning, (advice.cure if advice else "") or MEANINGS[code].cure, retry
+
+
+def errors_page() -> str:
+    """docs/errors.md: what the proxy itself can answer."""
+    rows = [
+        (f"`{code}`", ", ".join(map(str, statuses)), meaning, cure, retry)
+        for code, statuses, meaning, cure, retry in error_rows()
+    ]
     return "\n".join([
         NOTE,
         "# Errors\n",
         ERRORS_INTRODUCTION,
         _table(("code", "status", "what happened", "what to do", "retry"), rows),
     ])  # fmt: skip
+
+
+def errors_topic() -> str:
+    """The same for `codex-manager help errors`, and of each code for `help CODE`."""
+    parts = ["ERRORS: every error code of the proxy's, with its cure"]
+    for code, statuses, meaning, cure, _ in error_rows():
+        text = textwrap.fill(meaning, 84, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False)
+        advice = textwrap.fill(cure, 84, initial_indent="  cure: ", subsequent_indent="  ", break_on_hyphens=False)
+        parts.append(f"{code} ({', '.join(map(str, statuses))})\n{text}\n{advice}")
+    return "\n\n".join([*parts, "More: docs/troubleshooting.md, docs/errors.md"]) + "\n"
 
 
 def _table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

@@ -16,7 +16,7 @@ from codex_manager.accounts.public import as_data
 from codex_manager.config.paths import Paths
 from codex_manager.vault.errors import VaultTamperedError
 from codex_manager.vault.store import Vault
-from codex_manager_cli import session
+from codex_manager_cli import session, suggest
 from codex_manager_cli.account_options import field_or_fail
 from codex_manager_cli.account_view import as_page, as_table
 from codex_manager_cli.add import add
@@ -48,7 +48,7 @@ def list_(*, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("identifier")
+@click.argument("identifier", shell_complete=suggest.accounts)
 @_json_option
 def show(identifier: str, *, as_json: bool) -> None:
     """Show the account IDENTIFIER: a label, an id, or a unique beginning of either.
@@ -66,7 +66,7 @@ def show(identifier: str, *, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("identifier")
+@click.argument("identifier", shell_complete=suggest.accounts)
 @click.argument("new_label")
 def rename(identifier: str, new_label: str) -> None:
     """Give the account IDENTIFIER the label NEW_LABEL."""
@@ -79,14 +79,14 @@ def rename(identifier: str, new_label: str) -> None:
 
 
 @click.command()
-@click.argument("identifier")
+@click.argument("identifier", shell_complete=suggest.accounts)
 def enable(identifier: str) -> None:
     """Let the account IDENTIFIER serve again."""
     _set_enabled(identifier, enabled=True)
 
 
 @click.command()
-@click.argument("identifier")
+@click.argument("identifier", shell_complete=suggest.accounts)
 def disable(identifier: str) -> None:
     """Keep the account IDENTIFIER from serving; it stays in the vault."""
     _set_enabled(identifier, enabled=False)
@@ -107,7 +107,7 @@ def _set_enabled(identifier: str, *, enabled: bool) -> None:
 
 
 @click.command()
-@click.argument("identifier")
+@click.argument("identifier", shell_complete=suggest.accounts)
 @click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 def remove(identifier: str, *, yes: bool) -> None:
     """Remove the account IDENTIFIER and its key from the vault."""
@@ -139,7 +139,7 @@ def _confirm(label: str) -> None:
 
 
 @click.command()
-@click.argument("identifier", required=False)
+@click.argument("identifier", required=False, shell_complete=suggest.accounts)
 @click.option("--auto", is_flag=True, help="Let the configured strategy choose again.")
 @_json_option
 def switch(identifier: str | None, *, auto: bool, as_json: bool) -> None:

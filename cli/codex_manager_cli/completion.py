@@ -40,5 +40,6 @@ def script(command: click.Command, shell: str) -> str:
         case "zsh":
             text = text.replace(f"#compdef {_NAME}", f"#compdef {_NAME} {_OTHER_NAME}")
             return text.replace(f"compdef {function} {_NAME}", f"compdef {function} {_NAME} {_OTHER_NAME}").strip()
+    text = text.replace('string split ","', 'string split --max 1 ","')  # a label may hold a comma
     other = f'complete --no-files --command {_OTHER_NAME} --arguments "({function})";'
     return f"{text.strip()}\n\n{other}"

@@ -13,6 +13,7 @@ from pathlib import Path
 import click
 
 from codex_manager.config.paths import Paths
+from codex_manager_cli import suggest
 from codex_manager_cli.talk import emit_json, fail, read_secret, say, warn
 
 
@@ -65,7 +66,7 @@ def show(*, origin: bool, as_json: bool) -> None:
 
 
 @config.command()
-@click.argument("key")
+@click.argument("key", shell_complete=suggest.settings)
 @click.option("--reveal", is_flag=True, help="Print a secret value in clear.")
 @_json
 def get(key: str, *, reveal: bool, as_json: bool) -> None:
@@ -96,8 +97,8 @@ def get(key: str, *, reveal: bool, as_json: bool) -> None:
 
 
 @config.command("set")
-@click.argument("key")
-@click.argument("value", required=False)
+@click.argument("key", shell_complete=suggest.settings)
+@click.argument("value", required=False, shell_complete=suggest.values)
 def set_(key: str, value: str | None) -> None:
     """Change one setting; comments in the file stay.
 
@@ -117,7 +118,7 @@ def set_(key: str, value: str | None) -> None:
 
 
 @config.command()
-@click.argument("key")
+@click.argument("key", shell_complete=suggest.settings)
 def unset(key: str) -> None:
     """Take one setting out of the file, so that its default applies."""
     from codex_manager.config import edit

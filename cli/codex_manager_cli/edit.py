@@ -14,7 +14,7 @@ from codex_manager.accounts.intake import Intake
 from codex_manager.accounts.lookup import find
 from codex_manager.accounts.public import as_data
 from codex_manager.config.paths import Paths
-from codex_manager_cli import session
+from codex_manager_cli import session, suggest
 from codex_manager_cli.account_options import account_options, checked_fields, field_or_fail, only_dash
 from codex_manager_cli.add import asked
 from codex_manager_cli.talk import emit_json, fail, say
@@ -25,7 +25,7 @@ __all__ = ["edit"]
 
 
 @click.command()
-@click.argument("identifier")
+@click.argument("identifier", shell_complete=suggest.accounts)
 @click.option("--label", metavar="LABEL", help="A new label, as `rename` gives it.")
 @account_options
 @click.option(

@@ -16,7 +16,7 @@ from codex_manager.core.telling.columns import columns
 from codex_manager.core.telling.quoting import shorten
 from codex_manager.vault.errors import ClientKeyNotFoundError
 from codex_manager.vault.store import ClientKey
-from codex_manager_cli import session
+from codex_manager_cli import session, suggest
 from codex_manager_cli.account_options import checked_fields
 from codex_manager_cli.account_view import money, short, when
 from codex_manager_cli.limit_options import limit_options, models_option
@@ -91,7 +91,7 @@ def list_(*, as_json: bool) -> None:
 
 
 @keys.command()
-@click.argument("name")
+@click.argument("name", shell_complete=suggest.client_keys)
 @models_option
 @limit_options
 @_json_option
@@ -115,7 +115,7 @@ def edit(name: str, *, as_json: bool, **given: Any) -> None:
 
 
 @keys.command()
-@click.argument("name")
+@click.argument("name", shell_complete=suggest.client_keys)
 def revoke(name: str) -> None:
     """End the key NAME (its name or id): a running proxy refuses it within two seconds."""
     with ExitStack() as stack:

@@ -8,6 +8,7 @@ A command that is new goes into `COMMANDS`, and into a line of `SECTIONS` if non
 
 import importlib
 import os
+import platform
 import sys
 
 import click
@@ -53,6 +54,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "config": ("codex_manager_cli.config:config", "Show and change the configuration."),
     "keys": ("codex_manager_cli.keys:keys", "Local keys that clients send."),
     "vault": ("codex_manager_cli.vault:vault", "Lock, unlock, rekey, verify, back up the vault."),
+    "doctor": ("codex_manager_cli.doctor:doctor", "Everything that could be wrong, each with its cure."),
+    "help": ("codex_manager_cli.help:help_", "Read about a topic."),
     "completion": ("codex_manager_cli.completion:completion", "Print a shell completion script."),
 }
 
@@ -95,6 +98,18 @@ SECTIONS: dict[str, dict[str, str]] = {
 }
 
 
+def _tell_version(context: click.Context, _: click.Parameter, value: bool) -> None:
+    """Ours, and of what decides most about how it behaves."""
+    if not value or context.resilient_parsing:
+        return
+    from importlib import metadata
+
+    click.echo(
+        f"codex-manager {__version__}, mitmproxy {metadata.version('mitmproxy')}, Python {platform.python_version()}"
+    )
+    context.exit()
+
+
 @click.group(
     cls=LazyGroup,
     commands_table=COMMANDS,
@@ -102,7 +117,9 @@ SECTIONS: dict[str, dict[str, str]] = {
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.version_option(__version__, prog_name="codex-manager")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_tell_version, help="Show the version."
+)
 @click.option("--debug", is_flag=True, help="Show a traceback (as CODEX_MANAGER_DEBUG=1).")
 @click.pass_context
 def cli(context: click.Context, /, *, debug: bool) -> None:

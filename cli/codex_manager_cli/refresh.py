@@ -20,7 +20,7 @@ from codex_manager.accounts.lookup import find
 from codex_manager.config.paths import Paths
 from codex_manager.core.account import Account
 from codex_manager.core.snapshot import Snapshot
-from codex_manager_cli import session
+from codex_manager_cli import session, suggest
 from codex_manager_cli.talk import emit_json, fail, say, warn
 
 
@@ -37,7 +37,7 @@ type Own = Mapping[str, tuple[Decimal, Decimal]]
 
 
 @click.command()
-@click.argument("identifier", required=False)
+@click.argument("identifier", required=False, shell_complete=suggest.accounts)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def refresh(identifier: str | None, *, as_json: bool) -> None:
     """Ask OpenAI now what the accounts have spent; without IDENTIFIER all that are enabled.

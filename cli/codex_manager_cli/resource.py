@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from codex_manager.config.paths import Paths
+from codex_manager_cli import suggest
 from codex_manager_cli.talk import emit_json, fail, say, warn
 
 
@@ -89,7 +90,9 @@ def find(name: str, *, probe: bool, as_json: bool) -> None:
 
 
 @resource.command("list")
-@click.option("--account", metavar="LABEL", help="Only what this account has; label or id.")
+@click.option(
+    "--account", metavar="LABEL", shell_complete=suggest.accounts, help="Only what this account has; label or id."
+)
 @click.option("--kind", metavar="KIND", help="Only these, such as file, batch, vector_store, conversation, response.")
 @click.option(
     "--limit", type=click.IntRange(1, LOOKED_AT), default=SHOWN, show_default=True, help="Show at most so many."

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from codex_manager.config.paths import Paths
+from codex_manager_cli import suggest
 from codex_manager_cli.talk import UserError, emit_json, fail, say, warn
 
 
@@ -36,7 +37,14 @@ MOST: Final = 200_000
 @click.option(
     "--session", metavar="NAME", help="The conversation: what `X-Codex-Manager-Session` or `prompt_cache_key` says."
 )
-@click.option("--client", metavar="NAME", default="default", show_default=True, help="The client key's name.")
+@click.option(
+    "--client",
+    metavar="NAME",
+    default="default",
+    show_default=True,
+    shell_complete=suggest.client_keys,
+    help="The client key's name.",
+)
 @click.option("--replay", "span", metavar="SPAN", help="Replay the requests of this time, such as 30m, 1h, 2d.")
 @click.option(
     "--strategy",

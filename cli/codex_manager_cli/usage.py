@@ -13,6 +13,7 @@ import click
 
 from codex_manager.config.errors import ConfigError
 from codex_manager.config.paths import Paths
+from codex_manager_cli import suggest
 from codex_manager_cli.talk import emit_json, fail, warn
 from codex_manager_cli.usage_reset import reset
 from codex_manager_cli.usage_view import as_csv
@@ -35,9 +36,19 @@ __all__ = ["usage"]
 )
 @click.option("--since", metavar="WHEN", help="From when: 2026-11-01, 2026-11, `2026-11-01 14:00`, yesterday, 24h, 7d.")
 @click.option("--until", metavar="WHEN", help="Until when, likewise; a day or month given here is included.")
-@click.option("--account", metavar="IDENTIFIER", help="Of this account only: a label, an id, or a unique beginning.")
+@click.option(
+    "--account",
+    metavar="IDENTIFIER",
+    shell_complete=suggest.accounts,
+    help="Of this account only: a label, an id, or a unique beginning.",
+)
 @click.option("--model", metavar="PATTERN", help="Of these models only: a name; `*` and `?` are wildcards.")
-@click.option("--client", metavar="NAME", help="Of this client key only; `default` is `proxy.api_key`.")
+@click.option(
+    "--client",
+    metavar="NAME",
+    shell_complete=suggest.client_keys,
+    help="Of this client key only; `default` is `proxy.api_key`.",
+)
 @click.option("--chart/--no-chart", default=None, help="Draw bars. Default: on a terminal, by hour, day and month.")
 @click.option("--csv", "as_csv_", is_flag=True, help="Print the lines as CSV.")
 @click.option("--json", "as_json", is_flag=True, help="Print everything as JSON.")

@@ -16,6 +16,7 @@ import click
 from codex_manager.config.paths import Paths
 from codex_manager.core.telling.amounts import dollars, number
 from codex_manager.core.telling.quoting import shorten
+from codex_manager_cli import suggest
 from codex_manager_cli.talk import emit_json, fail, say, warn
 
 
@@ -29,7 +30,7 @@ REASON = "usage reset"
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=suggest.accounts)
 @click.option("--client", is_flag=True, help="NAME is a client key, not an account.")
 @click.option("--day", is_flag=True, help="Of today; the default.")
 @click.option("--month", is_flag=True, help="Of this month. With --day: of both.")

@@ -1,6 +1,9 @@
 import importlib
+import platform
 import subprocess
 import sys
+
+from importlib import metadata
 
 import click
 import pytest
@@ -44,7 +47,8 @@ def test_the_version_is_data():
     result = subprocess.run(
         [sys.executable, "-m", "codex_manager_cli", "--version"], capture_output=True, text=True, timeout=30, check=True
     )
-    assert result.stdout == f"codex-manager, version {__version__}\n"
+    mitmproxy, python = metadata.version("mitmproxy"), platform.python_version()
+    assert result.stdout == f"codex-manager {__version__}, mitmproxy {mitmproxy}, Python {python}\n"
 
 
 def test_debug_shows_the_traceback_of_an_internal_error(monkeypatch, capsys):

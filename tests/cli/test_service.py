@@ -7,6 +7,7 @@ import sys
 import xml.etree.ElementTree as ET
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -22,7 +23,19 @@ from codex_manager_cli.services.schtasks import Schtasks
 from codex_manager_cli.services.systemd import Systemd, unit
 
 
+SPACE = {"": "http://schemas.microsoft.com/windows/2004/02/mit/task"}
 HOME = {"CODEX_MANAGER_HOME": '/home/me/a $home with 100% "quotes"'}
+
+
+def parsed(text):
+    """What the scheduler reads; a declared UTF-16 is told in bytes, not in text."""
+    return ET.fromstring(text.replace('encoding="UTF-16"', ""))
+
+
+def text_at(root, path):
+    found = root.findtext(path, namespaces=SPACE)
+    assert found
+    return found
 
 
 def a_plan(environ=HOME, *, web=False, **more):
@@ -154,32 +167,25 @@ def test_a_task_is_xml_that_starts_at_login_without_a_window(monkeypatch):
     user = {"USERNAME": "me", "USERDOMAIN": "DESK"}
     ((path, text),) = Schtasks(Path("/data"), user).files(a_plan({})).items()
     assert path == Path("/data/codex-manager.xml")
-    space = {"": "http://schemas.microsoft.com/windows/2004/02/mit/task"}
-    root = ET.fromstring(text.replace('encoding="UTF-16"', ""))
-    assert root.findtext("Triggers/LogonTrigger/UserId", namespaces=space) == "DESK\\me"
-    assert root.findtext("Settings/ExecutionTimeLimit", namespaces=space) == "PT0S"
-    assert root.findtext("Actions/Exec/Command", namespaces=space) == "/py/pythonw.exe"
-    assert "codex_manager.proxy.service --keep --detached" in root.findtext("Actions/Exec/Arguments", namespaces=space)
-    assert root.find("Actions", space).get("Context") == root.find("Principals/Principal", space).get("id")
+    root = parsed(text)
+    assert root.findtext("Triggers/LogonTrigger/UserId", namespaces=SPACE) == "DESK\\me"
+    assert root.findtext("Settings/ExecutionTimeLimit", namespaces=SPACE) == "PT0S"
+    assert root.findtext("Actions/Exec/Command", namespaces=SPACE) == "/py/pythonw.exe"
+    assert "codex_manager.proxy.service --keep --detached" in text_at(root, "Actions/Exec/Arguments")
+    assert [each.get("Context") or each.get("id") for each in root.iter() if each.attrib][1:] == ["Author", "Author"]
 
 
 def test_a_task_brings_its_environment(tmp_path):
     """The scheduler sets none; the program it starts is run here for real, as far as the module."""
     plan = a_plan({"CODEX_MANAGER_HOME": str(tmp_path)})
     ((_, text),) = Schtasks(tmp_path, {}).files(plan).items()
-    space = {"": "http://schemas.microsoft.com/windows/2004/02/mit/task"}
-    line = ET.fromstring(text.replace('encoding="UTF-16"', "")).findtext("Actions/Exec/Arguments", namespaces=space)
+    line = text_at(parsed(text), "Actions/Exec/Arguments")
     code = line.removeprefix('-P -c "').removesuffix('"').replace('\\"', '"')
-    seen = []
-    names = {"environ": {}}
-    fake = {
-        "os": type("os", (), names),
-        "runpy": type("r", (), {"run_module": staticmethod(lambda *a, **k: seen.append((a, k)))}),
-        "sys": type("s", (), {}),
-    }
-    exec(code.replace("import os, runpy, sys; ", ""), fake)
-    assert fake["os"].environ == {"CODEX_MANAGER_HOME": str(tmp_path)}
-    assert fake["sys"].argv[1:3] == ["--keep", "--detached"]
+    system, seen = SimpleNamespace(environ={}, argv=[]), []
+    runpy = SimpleNamespace(run_module=lambda *words, **named: seen.append((words, named)))
+    exec(code.replace("import os, runpy, sys; ", ""), {"os": system, "sys": system, "runpy": runpy})
+    assert system.environ == {"CODEX_MANAGER_HOME": str(tmp_path)}
+    assert system.argv[1:3] == ["--keep", "--detached"]
     assert seen == [(("codex_manager.proxy.service",), {"run_name": "__main__"})]
 
 

@@ -35,7 +35,7 @@ def main():
         until(lambda: run("systemctl", "--user", "is-system-running")[1].strip() in {"running", "degraded"})
         with in_thread(FakeOpenAI()) as fake:
             fake.account(KEY)
-            told = {}
+            told: dict = {}
             try:
                 story(fake, told)
             finally:

@@ -124,11 +124,11 @@ def test_what_keeps_it_running_starts_another_when_it_is_killed(isolated_home):
     try:
         assert wait_for(lambda: presence.running(home.path) is not None, START_TIMEOUT)
         first = presence.running(home.path)
+        assert first is not None
         assert first.service
-        os.kill(first.pid, signal.SIGKILL)
-        assert wait_for(
-            lambda: (now := presence.running(home.path)) is not None and now.pid != first.pid, START_TIMEOUT
-        )
+        killed = first.pid
+        os.kill(killed, signal.SIGKILL)
+        assert wait_for(lambda: (now := presence.running(home.path)) is not None and now.pid != killed, START_TIMEOUT)
     finally:
         os.killpg(keeper.pid, signal.SIGKILL)
         keeper.wait(5)

@@ -22,10 +22,10 @@ ALLOWED = {
     "engine": {"core"},
     "testing": {"core"},
     "proxy": {"engine", "accounts", "doctor", "ledger", "provider", "vault", "certs", "core", "config"},
-    "cli": {"accounts", "certs", "vault", "ledger", "provider", "core", "config", "testing"},
+    "cli": {"accounts", "doctor", "certs", "vault", "ledger", "provider", "core", "config", "testing"},
 }
 ONLY_IN = {
-    "mitmproxy": {"proxy"}, "aiohttp": {"engine"}, "click": {"cli"}, "keyring": {"vault"}, "uvloop": {"proxy"},
+    "mitmproxy": {"proxy"}, "aiohttp": {"engine"}, "click": {"cli"}, "keyring": {"vault"}, "secretstorage": {"vault"}, "uvloop": {"proxy"},
     "genai_prices": {"ledger"}, "prometheus_client": {"proxy"}, "sqlite3": {"vault", "ledger"},
     "tornado": {"proxy"}, "jinja2": {"proxy"}, "textual": {"cli"}, "rich": {"cli"},
 }  # fmt: skip

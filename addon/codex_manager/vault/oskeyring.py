@@ -8,6 +8,7 @@ start-up and in commands, never while a request is carried.
 The keyring library is imported on first use: it is slow to load and rarely needed when CAM_MASTER_KEY is set.
 """
 
+import contextlib
 import queue
 import threading
 
@@ -37,8 +38,10 @@ INSTEAD: Final = "set CAM_MASTER_KEY, or type the master key when asked"
 class Keyring:
     """The keyring of this session."""
 
-    def __init__(self, *, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(self, *, timeout_s: float = TIMEOUT_S, may_ask: bool = True) -> None:
+        """`may_ask`: a keyring that is locked may have its owner asked for a password; else it counts as locked."""
         self._timeout_s = timeout_s
+        self._may_ask = may_ask
 
     def get(self, name: str) -> Secret | None:
         """The secret of that name, or None.
@@ -48,7 +51,10 @@ class Keyring:
         """
 
         def ask() -> Secret | None:
-            text = _backend().get_password(SERVICE, name)
+            backend = _backend()
+            if not self._may_ask and _would_ask(backend):
+                raise KeyringLockedError("the keyring is locked, or would ask", hint=INSTEAD)
+            text = backend.get_password(SERVICE, name)
             return Secret(text) if text else None
 
         return self._call(ask)
@@ -138,6 +144,17 @@ def _keeps_nothing_safe(backend: object) -> bool:
         )  # files, registry and other places that were never meant for this
         or "plaintext" in kind.__name__.casefold()
     )
+
+
+def _would_ask(backend: object) -> bool:
+    """Whether a question to it may end in one to a person. Keychain and Credential Manager are open while somebody is logged in."""
+    kind = type(backend).__module__
+    if kind == "keyring.backends.SecretService":
+        import secretstorage
+
+        with contextlib.closing(secretstorage.dbus_init()) as connection:
+            return bool(secretstorage.get_default_collection(connection).is_locked())
+    return kind in {"keyring.backends.kwallet", "keyring.backends.libsecret"}
 
 
 def _name(backend: object) -> str:
