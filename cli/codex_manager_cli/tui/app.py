@@ -472,9 +472,13 @@ class Manager(App[None]):
 
         def over(value: T) -> None:
             self._due.pop("", None)
+            if saying:
+                self.clear_notifications()
             then(value)
 
         def failed(error: Exception) -> None:
+            if saying:
+                self.clear_notifications()
             hint = getattr(error, "hint", None) if isinstance(error, CodexManagerError) else None
             self._said(_sentence(error) + (f"\n{hint}" if hint else ""), severity="error")
 

@@ -61,6 +61,7 @@ class Grid(ScrollView, can_focus=True):
     """Mutable state: the rows, the cursor, and how wide columns are at the present width."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {f"grid--{tone}" for tone in TONES} | {
+        "grid--plain",
         "grid--head",
         "grid--cursor",
         "grid--away",
@@ -238,7 +239,7 @@ class Grid(ScrollView, can_focus=True):
     @property
     def _width(self) -> int:
         """The place of the scroll bar is always kept, so that nothing moves when it comes."""
-        return max(1, self.size.width)
+        return max(1, self.scrollable_content_region.width)
 
     def _measure(self) -> None:
         width = self._width
@@ -257,9 +258,9 @@ class Grid(ScrollView, can_focus=True):
             return self._words(y, width)
         number = y - 1 + int(self.scroll_y)
         if number >= len(self._rows):
-            return Strip.blank(width, self.rich_style)
+            return Strip.blank(width, self.get_component_rich_style("grid--plain"))
         row = self._rows[number]
-        base = self.rich_style
+        base = self.get_component_rich_style("grid--plain")
         if number == self._cursor:
             base = self.get_component_rich_style("grid--cursor" if self.has_focus else "grid--away")
         tones = {tone: tone_of(self, f"grid--{tone}") for tone in TONES}
@@ -279,7 +280,7 @@ class Grid(ScrollView, can_focus=True):
         lines = self._empty.splitlines()
         top = max(2, (self.size.height - len(lines)) // 3)
         text = lines[y - top] if 0 <= y - top < len(lines) else ""
-        style = self.rich_style + tone_of(self, "grid--dim")
+        style = self.get_component_rich_style("grid--plain") + tone_of(self, "grid--dim")
         shown = text[:width]
         return Strip(
             [Segment(" " * max(0, (width - cell_len(shown)) // 2), style), Segment(shown, style)]

@@ -39,7 +39,8 @@ EIGHTHS: Final = "▏▎▍▌▋▊▉█"
 def plain(text: object, most: int = 200) -> str:
     """One line without anything a terminal would obey."""
     shown = str(text)[: most + 1]
-    shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in shown)
+    if not shown.isprintable():
+        shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in shown)
     return shown if len(shown) <= most else shown[: most - 1] + "…"
 
 

@@ -6,7 +6,6 @@ Law: bounded, whatever comes; a thousand a second are told in one go, and what w
 import time
 
 from collections import deque
-from collections.abc import Iterator
 from typing import ClassVar, Final
 
 from textual import on
@@ -25,6 +24,8 @@ __all__ = ["KEPT", "Live"]
 KEPT: Final = 1000
 """Requests that are over; the oldest go first."""
 RATE_S: Final = 10.0
+LEFT: Final = frozenset({"gone", "neutral"})
+"""The client went away."""
 
 NARROW: Final = (
     Column("time", 8), Column("client", 7, grow=1, most=14, rank=4), Column("model", 11, grow=3, most=26),
@@ -59,6 +60,8 @@ class Live(View):
         self._underway_lines: tuple[RequestLine, ...] = ()
         self._underway = 0
         self._recorded = True
+        self._made: dict[str, Row] = {}
+        self._cleared = 0.0
         self._paused = False
         self._came: deque[tuple[float, int]] = deque()
         self._first = True
@@ -76,7 +79,11 @@ class Live(View):
 
     def told(self, value: Traffic) -> None:
         """Take it in; while it is paused what is shown stays."""
-        new = [line for line in value.over if line.id not in self._over]
+        new = [
+            line
+            for line in value.over
+            if line.id not in self._over and line.time + (line.duration_s or 0.0) > self._cleared
+        ]
         self._over.update((line.id, line) for line in new)
         if len(self._over) > KEPT:
             latest = sorted(self._over.values(), key=lambda line: line.time)[-KEPT:]
@@ -93,21 +100,17 @@ class Live(View):
     def redraw(self) -> None:
         """The table and its line."""
         if self._wide != self.is_wide:
-            self._wide = self.is_wide
+            self._wide, self._made = self.is_wide, {}
             self.grid.use(WIDE if self._wide else NARROW)
-        now = time.time()
-        make = self._wide_cells if self._wide else self._cells
-        rows = [
-            Row(line.id, make(line, now), "dim" if line.failure in {"gone", "neutral"} else "")
-            for line in self._lines()
-        ]
-        self.grid.show(chosen(rows, self.filter), empty=self._nothing())
+        self.grid.show(chosen(self._rows(), self.filter), empty=self._nothing())
         words = f"{self._underway} on their way" if self._underway else "nothing on its way"
         rate = self._rate()
-        told = f"{len(self._over)} over" + (f", {self._missed:,} more too fast to show" if self._missed else "")
+        told = f"{len(self._over):,} over" + (f", {count(self._missed)} not shown" if self._missed else "")
         self.describe(
             ("PAUSED: p goes on  " if self._paused else "") + words,
-            right=" · ".join(part for part in (f"{rate:,.1f} a second" if rate else "", told) if part),
+            right=" · ".join(
+                part for part in (f"{rate:,.{1 if rate < 10 else 0}f} a second" if rate else "", told) if part
+            ),
         )
 
     def on_resize(self) -> None:
@@ -122,7 +125,7 @@ class Live(View):
 
     def action_clear(self) -> None:
         """Forget what is shown; what comes now is shown again."""
-        self._over, self._missed = {}, 0
+        self._over, self._missed, self._cleared = {}, 0, time.time()
         self._came.clear()
         self.redraw()
 
@@ -141,11 +144,19 @@ class Live(View):
             line = self._over.get(event.key or "")
             self.panel.show(event.key if line is not None else None)
 
-    def _lines(self) -> Iterator[RequestLine]:
-        yield from sorted(
-            (line for line in self._underway_lines if line.id not in self._over), key=lambda line: -line.time
-        )
-        yield from sorted(self._over.values(), key=lambda line: -line.time)
+    def _rows(self) -> list[Row]:
+        """Those on their way, then those that are over, the newest first. Of the latter each row is made once."""
+        now, made = time.time(), self._made
+        make = self._wide_cells if self._wide else self._cells
+        way = [line for line in self._underway_lines if line.id not in self._over]
+        self._made = {
+            line.id: made.get(line.id) or Row(line.id, make(line, now), "dim" if line.failure in LEFT else "")
+            for line in sorted(self._over.values(), key=lambda line: -line.time)
+        }
+        return [
+            *(Row(line.id, make(line, now)) for line in sorted(way, key=lambda line: -line.time)),
+            *self._made.values(),
+        ]
 
     def _rate(self) -> float:
         now = time.monotonic()
