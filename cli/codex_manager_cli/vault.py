@@ -19,6 +19,7 @@ from codex_manager.vault.errors import WrongKeyError
 from codex_manager.vault.restore import restore as restore_vault
 from codex_manager_cli import session, terminal
 from codex_manager_cli.init import make_vault, prompt_option
+from codex_manager_cli.services.plan import SEALED_FILE
 from codex_manager_cli.talk import emit_json, fail, say, warn
 
 
@@ -107,6 +108,8 @@ def rekey(*, generate: bool, key_stdin: bool) -> None:
             f"{masterkey.VARIABLE} still holds the old key and would be tried first; "
             + ("unset it" if generate else "change it")
         )
+    if (Paths.locate().data_dir / SEALED_FILE).exists():
+        warn("the service still has the old key; `codex-manager service install` gives it the new one")
     say("backups made before open with the old key only")
 
 

@@ -18,16 +18,13 @@ from codex_manager.vault.errors import NoMasterKeyError, WrongKeyError
 from codex_manager.vault.files import others_may_read
 from codex_manager.vault.upkeep import read_header
 from codex_manager_cli import session
-from codex_manager_cli.services.plan import Credential
+from codex_manager_cli.services.plan import SEALED_FILE, Credential
 from codex_manager_cli.services.programs import must
 from codex_manager_cli.services.systemd import SEALS_FROM
 from codex_manager_cli.talk import fail
 
 
-__all__ = ["FILE", "Arranged", "arrange", "foreseen", "forget"]
-
-FILE: Final = "master-key.cred"
-"""The sealed key, in the data folder."""
+__all__ = ["Arranged", "arrange", "foreseen", "forget"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +70,13 @@ def foreseen(paths: Paths, *, systemd: int | None, given: Path | None) -> Arrang
         return IN_KEYRING
     if systemd is None or systemd < SEALS_FROM:
         raise _no_way(systemd, None)
-    file = paths.data_dir / FILE
+    file = paths.data_dir / SEALED_FILE
     return Arranged(Credential(file, sealed=True), f"the master key would be sealed into {file}")
 
 
 def forget(paths: Paths) -> None:
     """Take the sealed key away; the vault's own keeper is not touched."""
-    (paths.data_dir / FILE).unlink(missing_ok=True)
+    (paths.data_dir / SEALED_FILE).unlink(missing_ok=True)
 
 
 def _taken_from(paths: Paths, file: Path) -> Arranged:
@@ -108,7 +105,7 @@ def _sealed(paths: Paths) -> Arranged:
     done = must(
         *command, stdin=key.reveal(), hint="put the key into the keyring: `codex-manager vault unlock --remember`"
     )
-    file = paths.data_dir / FILE
+    file = paths.data_dir / SEALED_FILE
     storage.write(file, done.out)
     return Arranged(Credential(file, sealed=True), f"the master key is sealed into {file}, for you on this machine")
 

@@ -20,9 +20,11 @@ from codex_manager.config.paths import HOME_VARIABLE, Paths
 from codex_manager_cli.talk import fail
 
 
-__all__ = ["NAME", "Credential", "Manager", "Plan", "Status", "left_behind", "name_of", "planned"]
+__all__ = ["NAME", "SEALED_FILE", "Credential", "Manager", "Plan", "Status", "left_behind", "name_of", "planned"]
 
 NAME: Final = "codex-manager"
+SEALED_FILE: Final = "master-key.cred"
+"""The master key, sealed by systemd, in the data folder."""
 MODULE: Final = "codex_manager.proxy.service"
 CARRIED: Final = ("PYTHON_KEYRING_BACKEND",)
 PLACES: Final = ("XDG_CONFIG_HOME", "XDG_DATA_HOME")
