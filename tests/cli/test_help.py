@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 def commands_in(text):
     """`codex-manager …` in it, as words up to the first that is no word of a command."""
-    for line in re.findall(r"(?:`|^ +)codex-manager ([a-z][^`\n)]*)", text, re.MULTILINE):
+    for line in re.findall(r"(?:`|^ {4})codex-manager ([a-z][^`\n)]*)", text, re.MULTILINE):
         yield line.split("#")[0].split()
 
 
