@@ -84,10 +84,10 @@ def _as_lines(findings: "Sequence[Finding]") -> list[str]:
 def _summary(findings: "Sequence[Finding]") -> str:
     bad = sum(finding.level == "bad" for finding in findings)
     look = sum(finding.level == "warn" for finding in findings)
-    if not bad and not look:
-        return "all is well"
-    return f"{_things(bad, 'does not work', 'do not work')}, {_things(look, 'deserves a look', 'deserve a look')}"
+    said = [_things(bad, "does not work", "do not work")] if bad else []
+    said += [_things(look, "deserves a look", "deserve a look")] if look else []
+    return ", ".join(said) or "all is well"
 
 
 def _things(count: int, one: str, many: str) -> str:
-    return f"{count or 'nothing'} {one}" if count <= 1 else f"{count} {many}"
+    return f"{count} {one if count == 1 else many}"
