@@ -326,6 +326,7 @@ print(point)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("doing", ["make", "rotate"])
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_process_killed_at_any_step_leaves_an_authority_that_opens(tmp_path, doing):

@@ -2,6 +2,8 @@
 
 import tracemalloc
 
+import pytest
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -117,6 +119,7 @@ def test_changes_are_told_once_and_outlive_the_process():
     assert (home(again, 1.0), home(again, 1.0, "old")) == ("a", None)
 
 
+@pytest.mark.slow
 def test_a_million_conversations_take_bounded_memory():
     bindings = Bindings()
     tracemalloc.start()

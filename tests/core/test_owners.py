@@ -91,6 +91,7 @@ def test_changes_are_told_once_and_can_be_loaded_again(owners):
     assert again.drain() == []
 
 
+@pytest.mark.slow
 def test_it_is_bounded_and_the_longest_unused_goes_first(owners):
     tracemalloc.start()
     for start in range(0, MOST + 1000, 100):

@@ -16,6 +16,9 @@ from tests.support import LISTENING, running_proxy
 from codex_manager.testing import in_thread
 
 
+pytestmark = pytest.mark.slow  # each of these starts real programs; `.ci/run` runs them
+
+
 BIN = Path(sys.executable).parent
 GUIDE_KEYS = {
     "Personal": "sk-personal-0123456789abcdef",

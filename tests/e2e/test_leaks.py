@@ -26,6 +26,9 @@ from codex_manager.testing import answers, toxics
 from codex_manager.vault.store import Vault
 
 
+pytestmark = pytest.mark.slow  # each of these starts real programs; `.ci/run` runs them
+
+
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 CHAT = b'{"model":"gpt-4o-mini","messages":[{"role":"user","content":"hi"}]}'

@@ -64,7 +64,7 @@ async def storm(base_url, total, key=LOCAL_KEY):
 @pytest.mark.parametrize(
     ("strategy", "total"),
     [
-        ("least_utilized", 500),
+        ("least_utilized", 100),
         pytest.param("round_robin", 500, marks=pytest.mark.slow),
         pytest.param("least_utilized", 10_000, marks=[pytest.mark.slow, pytest.mark.timeout(280)]),
     ],

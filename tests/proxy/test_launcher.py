@@ -22,6 +22,9 @@ from tests.support import LOCAL_KEY, account, make_home, running_proxy, wait_for
 from codex_manager.testing import FakeOpenAI, answers, in_thread, toxics
 
 
+pytestmark = pytest.mark.slow  # each of these starts real programs; `.ci/run` runs them
+
+
 CHAT = b'{"model":"gpt-4o-mini","messages":[{"role":"user","content":"hi"}]}'
 HEADERS = {"Authorization": f"Bearer {LOCAL_KEY}", "Content-Type": "application/json"}
 

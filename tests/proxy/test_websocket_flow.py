@@ -28,6 +28,7 @@ def session_of(proxy):
     return exchange.answer.session
 
 
+@pytest.mark.slow
 async def test_a_client_that_does_not_read_stops_the_reading_upstream(fake, tmp_path):
     """Its messages wait at the upstream, not here; when it reads, all of them come, in order."""
     count = 300

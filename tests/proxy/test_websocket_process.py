@@ -15,6 +15,9 @@ from websockets.sync.client import connect
 from codex_manager.testing import FakeOpenAI, answers, in_thread
 
 
+pytestmark = pytest.mark.slow  # each of these starts real programs; `.ci/run` runs them
+
+
 KEY = "sk-canary-account-0123456789"
 
 

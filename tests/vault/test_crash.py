@@ -61,6 +61,7 @@ def opened_with(path):
     return which
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("operation", ["rotate", "rekey"])
 def test_a_kill_at_any_step_leaves_exactly_one_of_old_and_new(filled, vault_file, tmp_path, child, operation):
     """Up to sixty points spread over all steps that SQLite takes, the first and the last among them."""

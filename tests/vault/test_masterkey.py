@@ -136,7 +136,7 @@ def test_a_credential_that_cannot_be_a_key_is_told_and_not_passed_over(vault, va
         (handed / "master-key").mkdir()
     else:
         (handed / "master-key").write_bytes(content)
-    with pytest.raises(CredentialError, match="the master key in .*master-key") as caught:
+    with pytest.raises(CredentialError, match=r"the master key in .*master-key") as caught:
         resolve(vault_file, environ={"CREDENTIALS_DIRECTORY": str(handed)}, prompt=nobody)
     assert caught.value.exit_code == 3
 

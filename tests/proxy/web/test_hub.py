@@ -207,7 +207,8 @@ async def test_an_open_page_gets_what_is_new_and_only_that(tmp_path):
         await until(lambda: not visitor.face.hub.open)
 
 
-async def test_a_page_that_does_not_read_holds_one_message_and_gets_the_newest(tmp_path):
+async def test_a_page_that_does_not_read_holds_one_message_and_gets_the_newest(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "TICK_S", 0.02)
     async with visiting(Paths(tmp_path, tmp_path), config="metering: {enabled: false}\n") as visitor:
         big = "x" * 4_000_000  # more than the sockets take
         count = [0]

@@ -99,7 +99,8 @@ class AccountsBase(Page):
         self.set_header("HX-Reswap", "outerHTML")
         hint = "; ".join(notes) or None
         self.finish(
-            self.fragment("accounts/list.html", **listing(self.web, self.language.phrase)) + self.done(text, kind=kind, hint=hint)
+            self.fragment("accounts/list.html", **listing(self.web, self.language.phrase))
+            + self.done(text, kind=kind, hint=hint)
         )
 
     def told(self, text: str, *, kind: str, hint: str | None = None) -> None:
