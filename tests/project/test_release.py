@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.support import START_TIMEOUT, account, make_home, stop, wait_for
+from tests.support import MASTER_KEY, START_TIMEOUT, account, make_home, stop, wait_for
 
 from codex_manager import __version__
 
@@ -174,12 +174,18 @@ def test_what_the_container_runs_serves_is_healthy_and_stops_with_0(tmp_path):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "master-key").write_text(MASTER_KEY)
     home = make_home(tmp_path / "data", [account("work", "sk-work-0123456789abcdef")])
+    image = dict(pair.split("=", 1) for pair in of("ENV")[0].split())
+    assert image["CREDENTIALS_DIRECTORY"] == "/run/secrets"
     environ = home.environ() | {
+        "CREDENTIALS_DIRECTORY": str(tmp_path / "secrets"),
         "CODEX_MANAGER__PROXY__API_KEY": "sk-of-my-own",
         "HOME": "/data",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
+    del environ["CAM_MASTER_KEY"]  # it comes as the container's secret
     command = [part.replace("8080", str(port)) for part in json.loads(of("CMD")[0])]
     check = json.loads(of("HEALTHCHECK")[0].partition("CMD ")[2])
     healthy = [sys.executable, *[part.replace("8080", str(port)) for part in check[1:]]]

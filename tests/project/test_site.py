@@ -54,6 +54,19 @@ def test_there_are_pictures_and_the_routing_page_shows_them_all():
     assert {f"images/{path.name}" for path in PICTURES} == set(re.findall(r"!\[[^\]]{20,}\]\(([^)]+)\)", page))
 
 
+def test_every_row_of_a_table_has_as_many_cells_as_its_head():
+    """A bar inside code splits a cell as well, on GitHub and on the site: it is written with a backslash before it."""
+    wrong = []
+    for path in [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]:
+        cells = 0
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+            found = len(re.findall(r"(?<!\\)\|", line)) if line.startswith("|") else 0
+            if found and cells and found != cells:
+                wrong.append(f"{path.name} line {number}")
+            cells = found if not cells or not found else cells
+    assert wrong == []
+
+
 def lines_of_shell() -> list[tuple[str, str]]:
     """What pages tell people to type."""
     found = []
