@@ -102,7 +102,7 @@ def test_how_fast_a_key_is_answered_under_a_thousand_requests_a_second(capsys):
         with OnATerminal(BUSY, size, {"PYTHONPATH": str(ROOT)}) as terminal:
             terminal.answers(b"", b"a second")
             time.sleep(2)
-            taken = {"p": [], "2": [], "?": [], "q": [], "1": []}
+            taken: dict[str, list[float]] = {"p": [], "2": [], "?": [], "q": [], "1": []}
             for _ in range(20):
                 for key, words in (("p", b"PAUSED"), ("p", b"on their way"), ("2", b"test key"), ("?", b"Accounts: keys"), ("q", b"test key"), ("1", b"on their way")):  # fmt: skip
                     taken[key].append(terminal.answers(key.encode(), words) * 1000)

@@ -3,7 +3,7 @@
 from rich.text import Text
 
 from codex_manager_cli.tui.source import AccountLine
-from codex_manager_cli.tui.words import STATES, amount, bar, count, left, plain
+from codex_manager_cli.tui.words import STATES, amount, count, left, meter, percent, plain
 
 
 __all__ = ["account_page"]
@@ -42,12 +42,12 @@ def account_page(account: AccountLine, now: float) -> Text:
         )
     for limit in account.limits:
         spent = limit.spent or 0.0
-        line(f"{limit.window} limit", f"{bar(spent / limit.most, 20)}▏ {amount(spent)} of {amount(limit.most)}")
+        line(f"{limit.window} limit", *_bar(spent / limit.most), f" {amount(spent)} of {amount(limit.most)}")
     widest = min(30, max((len(each.model) for each in account.models), default=0))
     for each in account.models:
         rest = left(each.retry_at, now)
-        used = f"{bar(each.used, 12)}▏ {each.used:.0%} of its limit" if each.used is not None else ""
-        line("model", f"{each.model:<{widest}}  {used}", (f"  {each.state}, back in {rest}", "yellow") if rest else "")
+        used = () if each.used is None or rest else (*_bar(each.used), f" {percent(each.used)} of its limit")
+        line("model", f"{each.model:<{widest}}  ", *used, (f"rests, back in {rest}", "yellow") if rest else "")
     kept = account.kept
     if kept is None:
         line("vault", ("not open: u opens it, and more is shown here", "dim"))
@@ -66,3 +66,8 @@ def account_page(account: AccountLine, now: float) -> Text:
         line("notes", plain(kept["notes"], 1000))
     line("added", plain(kept["created_at"])[:10], f"; changed {plain(kept['updated_at'])[:10]}")
     return page
+
+
+def _bar(share: float) -> tuple[tuple[str, str], tuple[str, str]]:
+    used, rest = meter(share, 12)
+    return (used, "red" if share >= 1 else "yellow" if share >= 0.8 else "green"), (rest, "bright_black")

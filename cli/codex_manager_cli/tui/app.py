@@ -25,7 +25,6 @@ from codex_manager_cli.tui.aside import Aside, Ended
 from codex_manager_cli.tui.bars import KeyBar, Line, Tabs, standing
 from codex_manager_cli.tui.deeds import Deeds
 from codex_manager_cli.tui.dialogs import AskText, Choose, MasterKey, YesNo
-from codex_manager_cli.tui.grid import Grid
 from codex_manager_cli.tui.help import help_page
 from codex_manager_cli.tui.source import AccountLine, Snapshot, Source
 from codex_manager_cli.tui.story import TextPage
@@ -90,6 +89,10 @@ class Manager(App[None]):
         self.source, self.deeds = source, deeds
         self.snapshot: Snapshot | None = None
         self.views: tuple[View, ...] = (Live(), Accounts(), RoutingView(), Usage(), Log())
+        self._shown = 0
+        self._tabs, self._standing, self._keys = Tabs(), Line(id="standing"), KeyBar()
+        self._switcher = ContentSwitcher(initial=self.views[0].id)
+        self._filter = Input(id="filter", placeholder="words that must occur; !word must not", compact=True)
         self._aside = Aside(self)
         self._due: dict[str, float] = {}
         for each in THEMES:
@@ -104,23 +107,22 @@ class Manager(App[None]):
 
     def compose(self) -> ComposeResult:
         """Two lines, the view, the filter, the keys."""
-        yield Tabs(id="tabs")
-        yield Line(id="standing")
-        with ContentSwitcher(initial=self.views[0].id):
+        yield self._tabs
+        yield self._standing
+        with self._switcher:
             yield from self.views
-        yield Input(id="filter", placeholder="words that must occur; !word must not", compact=True)
-        yield KeyBar(id="keys")
+        yield self._filter
+        yield self._keys
 
     @property
     def view(self) -> View:
         """The one that is seen."""
-        name = self.query_one(ContentSwitcher).current
-        return next(each for each in self.views if each.id == name)
+        return self.views[self._shown]
 
     def on_mount(self) -> None:
         """Look at once, then again and again."""
         self._dress()
-        self.view.query_one(Grid).focus()
+        self.view.grid.focus()
         self.set_interval(TICK_S, self._tick)
         self._tick()
 
@@ -130,9 +132,10 @@ class Manager(App[None]):
 
     def action_view(self, number: int) -> None:
         """See this one."""
-        self.query_one(ContentSwitcher).current = self.views[number].id
+        self._shown = number
+        self._switcher.current = self.view.id
         self._close_filter_line()
-        self.view.query_one(Grid).focus()
+        self.view.grid.focus()
         self._dress()
         self.ask_again()
 
@@ -146,13 +149,11 @@ class Manager(App[None]):
         self._tick()
 
     def _dress(self) -> None:
-        self.query_one(Tabs).tell(
-            [(each.id or "", each.title) for each in self.views], self.view.id or "", self.snapshot
-        )
-        self.query_one("#standing", Line).write(standing(self.snapshot))
+        self._tabs.tell([(each.id or "", each.title) for each in self.views], self.view.id or "", self.snapshot)
+        self._standing.write(standing(self.snapshot))
         keys = self.view.key_line()
         keys += [("/", "filter", "filter"), (":", "commands", "command_palette")]
-        self.query_one(KeyBar).tell(keys)
+        self._keys.tell(keys)
 
     @on(Line.Clicked)
     async def _clicked(self, event: Line.Clicked) -> None:
@@ -193,7 +194,7 @@ class Manager(App[None]):
             each.glance(snapshot)
 
     def _look_failed(self, error: Exception) -> None:
-        self.query_one("#standing", Line).write([(_sentence(error), "bad")])
+        self._standing.write([(_sentence(error), "bad")])
 
     def _ask_failed(self, view: View, error: Exception) -> None:
         view.head.write([(_sentence(error), "bad")])
@@ -207,7 +208,7 @@ class Manager(App[None]):
 
     def action_filter(self) -> None:
         """Open the line for it."""
-        line = self.query_one("#filter", Input)
+        line = self._filter
         line.value = self.view.filter
         line.add_class("open")
         line.focus()
@@ -217,10 +218,10 @@ class Manager(App[None]):
         self._close_filter_line()
         if self.view.filter:
             self.view.narrow("")
-        self.view.query_one(Grid).focus()
+        self.view.grid.focus()
 
     def _close_filter_line(self) -> None:
-        self.query_one("#filter", Input).remove_class("open")
+        self._filter.remove_class("open")
 
     @on(Input.Changed, "#filter")
     def _narrow(self, event: Input.Changed) -> None:
@@ -230,7 +231,7 @@ class Manager(App[None]):
     @on(Input.Submitted, "#filter")
     def _keep_filter(self) -> None:
         self._close_filter_line()
-        self.view.query_one(Grid).focus()
+        self.view.grid.focus()
 
     # Pages -----------------------------------------------------------------------------------------------------------
 
@@ -415,12 +416,12 @@ class Manager(App[None]):
         yield SystemCommand("Add an account", "a form; its key is asked about", self.add_account)
         for account in self.snapshot.accounts if self.snapshot is not None else ():
             yield SystemCommand(
-                f"Switch to {account.label}",
+                f"Switch to {_unmarked(account.label)}",
                 "send everything there, or back",
                 lambda account=account: self.switch_to(account),
             )
             yield SystemCommand(
-                f"Edit {account.label}",
+                f"Edit {_unmarked(account.label)}",
                 "priority, limits, models, keys",
                 lambda account=account: self.edit_account(account.id),
             )
@@ -494,3 +495,8 @@ class Manager(App[None]):
 def _sentence(error: Exception) -> str:
     """What went wrong; of what nobody expected only its kind, for its words may hold a secret."""
     return str(error) if isinstance(error, CodexManagerError) else f"something went wrong here ({type(error).__name__})"
+
+
+def _unmarked(label: str) -> str:
+    """As it may stand where textual reads markup, which only the list of commands does."""
+    return label.replace("[", "(").replace("]", ")")

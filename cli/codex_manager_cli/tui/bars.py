@@ -23,7 +23,7 @@ __all__ = ["KeyBar", "Line", "Tabs", "standing"]
 
 type Piece = tuple[str, str]
 """Text and its tone."""
-SEPARATOR: Piece = ("  ·  ", "dim")
+SEPARATOR: Piece = (" · ", "dim")
 
 
 class Line(Widget):
@@ -81,6 +81,8 @@ class Line(Widget):
                 if room - at > 4:
                     segments.append(self._segment(text[: room - at - 1] + "…", tone, at))
                     at += cell_len(segments[-1].text)
+                elif segments and segments[-1].text == SEPARATOR[0]:
+                    at -= cell_len(segments.pop().text)
                 break
             segments.append(self._segment(text, tone, at))
             at += cell_len(text)

@@ -23,14 +23,15 @@ def columns_chart(
     write: Callable[[float], str],
     *,
     color: str = "",
-    lit: int | None = None,
+    lit: bool = False,
     lit_color: str = "",
 ) -> Text:
-    """`bars` are a label and an amount; `height` with the line of labels; `lit` is the number of one in `lit_color`."""
+    """`bars` are a label and an amount; `height` with the line of labels; `lit`: the last one is in `lit_color`."""
     highest = max((amount for _, amount in bars), default=0.0)
     scale = [write(highest), write(highest / 2), write(0.0)]
     margin = max(len(text) for text in scale) + 1
     room, rows = max(1, width - margin), max(1, height - 1)
+    bars = bars[-room:]
     each = max(1, min(WIDEST, room // max(1, len(bars))))
     gap = 1 if each > 1 else 0
     marks = {0: scale[0], rows // 2: scale[1] if rows > 3 else "", rows - 1: scale[2]}
@@ -38,14 +39,14 @@ def columns_chart(
     for row in range(rows):
         chart.append(f"{marks.get(row, ''):>{margin - 1}} ", "dim")
         floor = (rows - 1 - row) * 8
-        for number, (_, amount) in enumerate(bars[: room // each]):
+        for number, (_, amount) in enumerate(bars):
             filled = _filled(amount, highest, rows) - floor
             cell = EIGHTHS[max(0, min(8, filled))]
-            chart.append(cell * (each - gap), lit_color if number == lit else color)
+            chart.append(cell * (each - gap), lit_color if lit and number == len(bars) - 1 else color)
             chart.append(" " * gap)
         chart.append("\n")
     chart.append(" " * margin)
-    chart.append(_labels([label for label, _ in bars[: room // each]], each), "dim")
+    chart.append(_labels([label for label, _ in bars], each), "dim")
     return chart
 
 
@@ -60,7 +61,7 @@ def _labels(labels: Sequence[str], each: int) -> str:
     line, free = [" "] * (len(labels) * each), 0
     for number, label in enumerate(labels):
         at = number * each
-        if at >= free and at + len(label) <= len(line) + 1:
+        if at >= free and at + len(label) <= len(line):
             line[at : at + len(label)] = label
             free = at + len(label) + 1
     return "".join(line).rstrip()

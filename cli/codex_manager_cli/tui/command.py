@@ -46,7 +46,9 @@ def open_page() -> None:
     except ConfigError:  # the page says so
         theme = "system"
     keyholder = Keyholder(paths.vault_file, os.environ)
+    home = Home(paths, keyholder)
     try:
-        Manager(Home(paths, keyholder), Deeds(paths, keyholder), theme=theme).run()
+        Manager(home, Deeds(paths, keyholder), theme=theme).run()
     finally:
+        home.close()
         keyholder.close()

@@ -62,6 +62,11 @@ class Feed:
                 told.get("recorded") is not False,
             )
 
+    def close(self) -> None:
+        """Hang up; safe to call twice."""
+        self._requests.close()
+        self._lines.close()
+
     def log(self) -> LogLines:
         """Lines of the log since the last question; of a proxy that has ended, those of its file."""
         with self._line_turn:

@@ -7,7 +7,7 @@ reads is not disturbed (`tail`: at the end, for tables that grow there). Law: a 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final, Literal
+from typing import ClassVar, Final
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
@@ -24,10 +24,9 @@ from codex_manager_cli.tui.tone import tone_of
 
 __all__ = ["Cell", "Column", "Grid", "Row", "text_of"]
 
-type Tone = Literal["", "dim", "good", "warn", "bad", "accent", "strong"]
 type Cell = str | tuple[tuple[str, str], ...]
 """Text, or pieces of text each with a tone."""
-TONES: Final = ("dim", "good", "warn", "bad", "accent", "strong")
+TONES: Final = ("dim", "faint", "good", "warn", "bad", "accent", "strong")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +80,7 @@ class Grid(ScrollView, can_focus=True):
     Grid > .grid--cursor { background: $primary 35%; }
     Grid > .grid--away { background: $foreground 9%; }
     Grid > .grid--dim { color: $text-muted; }
+    Grid > .grid--faint { color: $foreground 22%; }
     Grid > .grid--good { color: $text-success; }
     Grid > .grid--warn { color: $text-warning; }
     Grid > .grid--bad { color: $text-error; }

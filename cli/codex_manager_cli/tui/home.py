@@ -58,6 +58,11 @@ class Home:
         self._turn = threading.Lock()
         self._config: tuple[object, str, str] | None = None
 
+    def close(self) -> None:
+        """Hang up; safe to call twice."""
+        self._line.close()
+        self._feed.close()
+
     # How it goes -----------------------------------------------------------------------------------------------------
 
     def snapshot(self) -> Snapshot:

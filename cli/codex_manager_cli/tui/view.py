@@ -10,7 +10,7 @@ from textual.binding import Binding
 from textual.containers import Vertical
 
 from codex_manager_cli.tui.bars import Line
-from codex_manager_cli.tui.grid import Row, text_of
+from codex_manager_cli.tui.grid import Grid, Row, text_of
 from codex_manager_cli.tui.source import Snapshot, Source
 
 
@@ -32,6 +32,8 @@ class View(Vertical):
     """How often it is asked for while it is seen; None: what the snapshot says is enough."""
     shown_keys: ClassVar[Sequence[str]] = ()
     """Actions whose keys stand on the lowest line, the most important first."""
+
+    grid: Grid
 
     def __init__(self, *, id: str) -> None:  # noqa: A002 - textual's name for it
         super().__init__(id=id)

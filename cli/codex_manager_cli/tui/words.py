@@ -12,7 +12,7 @@ from codex_manager_cli.tui.source import RequestLine
 
 
 __all__ = [
-    "BY", "STATES", "amount", "bar", "clock", "count", "lasted", "left", "money", "plain", "route", "short_why", "size", "status",
+    "BY", "STATES", "amount", "bar", "clock", "count", "lasted", "left", "meter", "money", "percent", "plain", "route", "short_why", "size", "status",
     "whole_why",
 ]  # fmt: skip
 
@@ -131,6 +131,18 @@ def bar(share: float, cells: int) -> str:
     return ("█" * whole + (EIGHTHS[rest - 1] if rest else "")).ljust(cells)
 
 
+def meter(share: float, cells: int) -> tuple[str, str]:
+    """A thin bar of what is used, and what is left of it; something is never nothing, and less than all never all."""
+    halves = 0 if share <= 0 else cells * 2 if share >= 1 else max(1, min(round(share * cells * 2), cells * 2 - 1))
+    used = "━" * (halves // 2) + ("╸" if halves % 2 else "")
+    return used, "─" * (cells - len(used))
+
+
+def percent(share: float) -> str:
+    """85%; what is above nothing is never 0%."""
+    return "<1%" if 0 < share < 0.005 else f"{share:.0%}"
+
+
 def short_why(line: RequestLine) -> str:
     """Why it went where it went, in nine characters."""
     return BY.get(line.by, plain(line.by.replace("_", " "), 20))
@@ -139,7 +151,7 @@ def short_why(line: RequestLine) -> str:
 def whole_why(line: RequestLine) -> str:
     """The same as a sentence, with what came before."""
     before = "; ".join(f"{label}: {failure_words(failure)}" for label, failure in line.tried)
-    words = why(line.by)
+    words = why(line.by) if line.by or not line.failure else failure_words(line.failure).replace("_", " ")
     return plain(f"{before} → {words}" if before and words else before or words, 300)
 
 

@@ -16,7 +16,7 @@ from codex_manager_cli.tui.grid import Cell, Column, Grid, Row
 from codex_manager_cli.tui.source import AccountLine, Limit, Snapshot
 from codex_manager_cli.tui.story import TextPage
 from codex_manager_cli.tui.view import View, chosen
-from codex_manager_cli.tui.words import STATES, amount, bar, count, left
+from codex_manager_cli.tui.words import STATES, amount, count, left, meter
 
 
 __all__ = ["Accounts"]
@@ -59,7 +59,8 @@ class Accounts(View):
     def __init__(self) -> None:
         super().__init__(id="accounts")
         self.grid = Grid(NARROW, id="account-table")
-        self.panel = VerticalScroll(Static("", id="about", markup=False), id="about-panel", can_focus=False)
+        self._page = Static("", markup=False)
+        self.panel = VerticalScroll(self._page, id="about-panel", can_focus=False)
         self._wide = False
 
     def compose(self) -> ComposeResult:
@@ -162,7 +163,7 @@ class Accounts(View):
     def _about(self) -> None:
         if self.panel.display:
             account = self.current
-            self.query_one("#about", Static).update(Text("") if account is None else account_page(account, time.time()))
+            self._page.update(Text("") if account is None else account_page(account, time.time()))
 
     def _nothing(self, snapshot: Snapshot) -> str:
         if self.filter and snapshot.accounts:
@@ -207,8 +208,6 @@ def _spent(limit: Limit | None, spent: float | None, cells: int) -> Cell:
     share = 0.0 if not counted else counted / limit.most
     tone = "bad" if share >= 1 else "warn" if share >= WARN_AT else "good"
     most = amount(limit.most).replace(".00", "")
-    return (
-        (bar(share, cells), tone),
-        ("▏", "dim"),
-        (f"{amount(counted)}/{most[1:]}", tone if share >= WARN_AT else ""),
-    )
+    used, rest = meter(share, cells)
+    words = f" {amount(counted)}/{most[1:]}"
+    return ((used, tone), (rest, "faint"), (words, tone if share >= WARN_AT else ""))

@@ -11,11 +11,11 @@ from textual.binding import Binding, BindingType
 
 from codex_manager.core.telling.reasons import CHOSEN
 from codex_manager_cli.tui.bars import Line
-from codex_manager_cli.tui.grid import Column, Grid, Row
+from codex_manager_cli.tui.grid import Cell, Column, Grid, Row
 from codex_manager_cli.tui.source import AccountLine, Routing, Snapshot, Source
 from codex_manager_cli.tui.story import StoryPanel
 from codex_manager_cli.tui.view import View, chosen
-from codex_manager_cli.tui.words import STATES, bar, clock, left, route, status, whole_why
+from codex_manager_cli.tui.words import STATES, clock, left, meter, percent, route, status, whole_why
 
 
 __all__ = ["RoutingView"]
@@ -276,11 +276,7 @@ def _of_account(account: AccountLine, now: float) -> Iterator[Row]:
         resting = each.state != "ready"
         if not resting and not each.used:
             continue
-        used = (
-            ""
-            if each.used is None
-            else ((bar(each.used, 7), "warn" if each.used >= 0.8 else "good"), ("▏", "dim"), (f"{each.used:.0%}", ""))
-        )
+        used = _used(each.used)
         word, tone = {"resting": ("rests", "warn"), "half_open": ("is tried", "accent")}.get(
             each.state, ("ready", "good")
         )
@@ -289,6 +285,13 @@ def _of_account(account: AccountLine, now: float) -> Iterator[Row]:
             f"{account.id}\0{each.model}",
             (account.label, each.model, ((word, tone),), ((left(each.retry_at, now), "warn"),), used, why),
         )
+
+
+def _used(share: float | None) -> Cell:
+    if share is None:
+        return ""
+    used, rest = meter(share, 8)
+    return ((used, "warn" if share >= 0.8 else "good"), (rest, "faint"), (f" {percent(share)}", ""))
 
 
 def _ago(seconds: float) -> str:

@@ -116,7 +116,7 @@ class Usage(View):
                 max(4, size.height),
                 _scale if self.shown == "dollars" else (lambda number: count(round(number)) or "0"),
                 color=colors.get("primary", ""),
-                lit=len(known.bars) - 1,
+                lit=True,
                 lit_color=colors.get("accent", ""),
             )
             if known.bars

@@ -1,0 +1,147 @@
+"""Every view as a person sees it, small and large. `NEW_SCREENS=1 pytest -m slow …` writes the screens anew; read them then."""
+
+import asyncio
+import os
+
+from pathlib import Path
+
+import pytest
+
+from tests.cli.tui.stage import Staged, page, text_of
+
+from codex_manager.core.errors import CodexManagerError
+
+
+SCREENS = Path(__file__).with_name("screens")
+SIZES = ((80, 24), (160, 50))
+VIEWS = ("live", "accounts", "routing", "usage", "log")
+
+
+async def settled(pilot, until=lambda: True):
+    """All that was asked for has been told and drawn."""
+    for _ in range(500):
+        await pilot.pause(0.02)
+        if until():
+            break
+    await pilot.pause(0.05)
+
+
+def compare(name, text):
+    file = SCREENS / f"{name}.txt"
+    if os.environ.get("NEW_SCREENS"):
+        SCREENS.mkdir(exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    assert text == file.read_text(encoding="utf-8")
+
+
+async def test_all_views_are_there_and_nothing_waits_for_the_source(still):
+    """The one that the default run has: through all views by keys, on the smallest terminal."""
+    app = page(Staged())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot, lambda: app.snapshot is not None and app.view.grid.rows)
+        seen = {}
+        for number, name in enumerate(VIEWS, 1):
+            await pilot.press(str(number))
+            await settled(pilot, lambda: app.view.grid.rows)
+            seen[name] = text_of(app)
+            assert len(seen[name].splitlines()) == 24
+            assert max(map(len, seen[name].splitlines())) <= 80
+        assert "answering" in seen["live"]
+        assert "limited" in seen["accounts"]
+        assert "whose fault" in seen["routing"]
+        assert "█" in seen["usage"]
+        assert "listening on" in seen["log"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("name", VIEWS)
+async def test_a_view_looks_as_it_should(name, size, still):
+    app = page(Staged(), size)
+    async with app.run_test(size=size) as pilot:
+        await pilot.press(str(VIEWS.index(name) + 1))
+        await settled(pilot, lambda: app.snapshot is not None and app.view.grid.rows)
+        await settled(pilot, lambda: app.snapshot is not None)
+        compare(f"{name}-{size[0]}x{size[1]}", text_of(app))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "keys", "words"),
+    [
+        ("help", ("2", "question_mark"), "Accounts: keys"),
+        ("story", ("1", "down", "enter"), "429 after 0.21 s"),
+        ("account", ("2", "down", "enter"), "rests, back in"),
+        ("strategy", ("3", "s"), "round_robin"),
+        ("decisions", ("3", "left_square_bracket"), "home → work"),
+        ("things", ("3", "right_square_bracket", "right_square_bracket"), "batch_1"),
+        ("explain", ("3", "x"), "X-Codex-Manager-Request-Id"),
+        ("filter", ("1", "slash", "m", "i", "n", "i"), "gpt-5-mini"),
+        ("commands", ("colon",), "Ask OpenAI"),
+    ],
+)
+async def test_what_lies_over_a_view_fits_the_smallest_terminal(name, keys, words, still):
+    app = page(Staged())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot, lambda: app.snapshot is not None and app.view.grid.rows)
+        for key in keys:
+            await pilot.press(key)
+            await settled(pilot, lambda: app.view.grid.rows)
+        await settled(pilot, lambda: words in text_of(app))
+        text = text_of(app)
+        assert words in text
+        if name != "commands":  # textual's own, which changes with its releases
+            compare(f"{name}-80x24", text)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [(20, 5), (40, 12), (79, 23), (300, 100)], ids=str)
+async def test_no_size_of_a_terminal_is_too_much_for_it(size, still):
+    app = page(Staged(), size)
+    async with app.run_test(size=size) as pilot:
+        for key in "12345":
+            await pilot.press(key)
+            await settled(pilot, lambda: app.snapshot is not None)
+        await pilot.resize_terminal(100, 30)
+        await pilot.press("2", "question_mark", "escape", "colon", "escape", "slash", "x", "escape")
+        await settled(pilot)
+        assert "accounts, 1 ready" in text_of(app)
+
+
+@pytest.mark.slow
+async def test_what_cannot_be_read_is_said_and_the_rest_goes_on(still):
+    class Trouble(CodexManagerError):
+        pass
+
+    source = Staged()
+    source.failing = Trouble("the vault has a hole")
+    app = page(source)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot, lambda: "hole" in text_of(app))
+        assert "the vault has a hole" in text_of(app)
+        assert "gpt-5-mini" in text_of(app)
+        source.failing = None
+        await settled(pilot, lambda: "of 4 serve" in text_of(app))
+        assert "hole" not in text_of(app)
+        source.failing = ValueError("sk-secret-secret-secret")
+        await settled(pilot, lambda: "ValueError" in text_of(app))
+        assert "secret" not in text_of(app)
+
+
+@pytest.mark.slow
+async def test_a_source_that_hangs_keeps_nobody_from_looking_around_and_leaving(still):
+    class Hanging(Staged):
+        def traffic(self):
+            import time
+
+            time.sleep(30)
+
+        snapshot = traffic
+
+    app = page(Hanging())
+    async with app.run_test(size=(80, 24)) as pilot:
+        async with asyncio.timeout(10):
+            await pilot.press("2", "3", "4", "5", "1", "question_mark")
+            await settled(pilot, lambda: "Live: keys" in text_of(app))
+            assert "Live: keys" in text_of(app)
+            await pilot.press("escape", "q")
