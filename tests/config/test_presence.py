@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from codex_manager.config import presence
+from codex_manager.config import presence, storage
 from codex_manager.core.secret import Secret
 
 
@@ -109,10 +109,13 @@ def test_what_was_left_by_one_that_was_killed_is_gone_before_the_lock_vouches_fo
         json.dumps({"pid": 4711, "host": "h", "port": 1, "version": "1", "started": ""})
     )
     seen = []
-    write = presence.storage.write
-    monkeypatch.setattr(
-        presence.storage, "write", lambda *given: (seen.append(presence.running(tmp_path)), write(*given))
-    )
+    write = storage.write
+
+    def looked_at(*given):
+        seen.append(presence.running(tmp_path))
+        write(*given)
+
+    monkeypatch.setattr(storage, "write", looked_at)
     announce(tmp_path, PROXY, Secret("t")).withdraw()
     assert seen == [None, None]
 
