@@ -1,5 +1,7 @@
 """All about one account, for reading: what the proxy knows of it now, and what the vault keeps. Pure."""
 
+from collections.abc import Mapping
+
 from rich.text import Text
 
 from codex_manager_cli.tui.source import AccountLine
@@ -8,11 +10,9 @@ from codex_manager_cli.tui.words import STATES, amount, count, left, meter, perc
 
 __all__ = ["account_page"]
 
-TONES = {"good": "green", "warn": "yellow", "bad": "red", "dim": "dim"}
 
-
-def account_page(account: AccountLine, now: float) -> Text:
-    """Lines of a name and what there is to say."""
+def account_page(account: AccountLine, now: float, tones: Mapping[str, str]) -> Text:
+    """Lines of a name and what there is to say; `tones` are styles by the tone of a cell."""
     page = Text()
     word, tone = STATES.get(account.state or "", (account.state or "unknown", "dim"))
 
@@ -25,7 +25,7 @@ def account_page(account: AccountLine, now: float) -> Text:
     back = left(account.retry_at, now)
     line(
         "state",
-        (word, TONES.get(tone, "")),
+        (word, tones[tone]),
         f"  {account.reason}" if account.reason else "",
         f"  back in {back}" if back else "",
     )
@@ -42,12 +42,12 @@ def account_page(account: AccountLine, now: float) -> Text:
         )
     for limit in account.limits:
         spent = limit.spent or 0.0
-        line(f"{limit.window} limit", *_bar(spent / limit.most), f" {amount(spent)} of {amount(limit.most)}")
+        line(f"{limit.window} limit", *_bar(spent / limit.most, tones), f" {amount(spent)} of {amount(limit.most)}")
     widest = min(30, max((len(each.model) for each in account.models), default=0))
     for each in account.models:
         rest = left(each.retry_at, now)
-        used = () if each.used is None or rest else (*_bar(each.used), f" {percent(each.used)} of its limit")
-        line("model", f"{each.model:<{widest}}  ", *used, (f"rests, back in {rest}", "yellow") if rest else "")
+        used = () if each.used is None or rest else (*_bar(each.used, tones), f" {percent(each.used)} of its limit")
+        line("model", f"{each.model:<{widest}}  ", *used, (f"rests, back in {rest}", tones["warn"]) if rest else "")
     kept = account.kept
     if kept is None:
         line("vault", ("not open: u opens it, and more is shown here", "dim"))
@@ -58,7 +58,7 @@ def account_page(account: AccountLine, now: float) -> Text:
     for name in ("organization", "project", "base_url"):
         if kept[name]:
             line(name.replace("_", " "), plain(kept[name]))
-    if account.domain and account.domain != kept["organization"]:
+    if account.domain and "account:" not in account.domain and account.domain != kept["organization"]:
         line("whose", plain(account.domain))
     if kept["tags"]:
         line("tags", plain(", ".join(kept["tags"])))
@@ -68,6 +68,6 @@ def account_page(account: AccountLine, now: float) -> Text:
     return page
 
 
-def _bar(share: float) -> tuple[tuple[str, str], tuple[str, str]]:
+def _bar(share: float, tones: Mapping[str, str]) -> tuple[tuple[str, str], tuple[str, str]]:
     used, rest = meter(share, 12)
-    return (used, "red" if share >= 1 else "yellow" if share >= 0.8 else "green"), (rest, "bright_black")
+    return (used, tones["bad" if share >= 1 else "warn" if share >= 0.8 else "good"]), (rest, tones["faint"])

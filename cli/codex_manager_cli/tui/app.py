@@ -5,6 +5,7 @@ what went wrong is said in a sentence where it can be read.
 """
 
 import os
+import time
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, ClassVar, Final
@@ -42,6 +43,8 @@ __all__ = ["STRATEGIES", "Manager"]
 LOOK_S: Final = 1.0
 """How often it is asked how it goes."""
 TICK_S: Final = 0.25
+OPENING_S: Final = 0.3
+"""What a form needs to be there; on a slow machine."""
 STRATEGIES: Final = (
     ("least_utilized", "the account with most room left"),
     ("round_robin", "each in turn, by weight"),
@@ -74,7 +77,7 @@ class Manager(App[None]):
         Binding("q,ctrl+c", "quit", "quit"),
     ]
     CSS = """
-    Screen { background: $background; }
+    Page { background: $background; }
     #standing { background: $surface; }
     ContentSwitcher { height: 1fr; }
     #filter { display: none; height: 1; border: none; background: $boost; padding: 0 1; }
@@ -90,6 +93,7 @@ class Manager(App[None]):
         self.snapshot: Snapshot | None = None
         self.views: tuple[View, ...] = (Live(), Accounts(), RoutingView(), Usage(), Log())
         self._shown = 0
+        self._opens_until = 0.0
         self._tabs, self._standing, self._keys = Tabs(), Line(id="standing"), KeyBar()
         self._switcher = ContentSwitcher(initial=self.views[0].id)
         self._filter = Input(id="filter", placeholder="words that must occur; !word must not", compact=True)
@@ -143,6 +147,13 @@ class Manager(App[None]):
         """See the next one, or the one before."""
         self.action_view((self.views.index(self.view) + by) % len(self.views))
 
+    @property
+    def tones(self) -> Mapping[str, str]:
+        """The colours of the theme, for pages of text."""
+        colors = self.theme_variables
+        named = {"good": "success", "warn": "warning", "bad": "error", "accent": "accent"}
+        return {tone: colors[name] for tone, name in named.items()} | {"dim": "dim", "": "", "faint": "bright_black"}
+
     def ask_again(self) -> None:
         """Ask for what is seen at once."""
         self._due.pop(self.view.id or "", None)
@@ -169,7 +180,7 @@ class Manager(App[None]):
     # Asking ----------------------------------------------------------------------------------------------------------
 
     def _tick(self) -> None:
-        now = self._loop_time()
+        now = time.monotonic()
         if now >= self._due.get("", 0.0) and self._aside.do(
             "look", self.source.snapshot, self._looked, self._look_failed
         ):
@@ -181,11 +192,6 @@ class Manager(App[None]):
             f"ask-{view.id}", lambda: view.ask(self.source), view.told, lambda error: self._ask_failed(view, error)
         ):
             self._due[view.id or ""] = now + view.every_s
-
-    def _loop_time(self) -> float:
-        import time
-
-        return time.monotonic()
 
     def _looked(self, snapshot: Snapshot) -> None:
         self.snapshot = snapshot
@@ -237,7 +243,7 @@ class Manager(App[None]):
 
     def action_help(self) -> None:
         """Which keys there are."""
-        self.push_screen(TextPage(f"{self.view.title}: keys", help_page(self.view, self.BINDINGS)))
+        self.push_screen(TextPage(f"{self.view.title}: keys", help_page(self.view, self.BINDINGS, self.tones)))
 
     def action_light(self) -> None:
         """The other of our two themes."""
@@ -277,7 +283,9 @@ class Manager(App[None]):
         """All about one account."""
         account = self.snapshot.account(account_id) if self.snapshot is not None else None
         if account is not None:
-            self.push_screen(TextPage(account.label, account_page(account, self.snapshot.at if self.snapshot else 0.0)))
+            self.push_screen(
+                TextPage(account.label, account_page(account, self.snapshot.at if self.snapshot else 0.0, self.tones))
+            )
 
     # Accounts --------------------------------------------------------------------------------------------------------
 
@@ -287,7 +295,9 @@ class Manager(App[None]):
         def save(values: Mapping[str, object], online: bool) -> Done:
             return self.deeds.add(values, online=online)
 
-        self._with_vault(lambda: self.push_screen(AccountForm(save, self.deeds.keyholder.choose), self._saved("added")))
+        self._with_vault(
+            lambda: self.push_screen(AccountForm(save, self.deeds.keyholder.choose), self._saved("added")), opens=True
+        )
 
     def edit_account(self, account_id: str) -> None:
         """A form for one that is there."""
@@ -298,7 +308,7 @@ class Manager(App[None]):
         def form(known: Mapping[str, Any]) -> None:
             self.push_screen(AccountForm(save, self.deeds.keyholder.choose, known), self._saved("changed"))
 
-        self._with_vault(lambda: self._do("edit", lambda: self.deeds.public(account_id), form))
+        self._with_vault(lambda: self._do("edit", lambda: self.deeds.public(account_id), form), opens=True)
 
     def enable_account(self, account: AccountLine, *, on: bool) -> None:
         """Let it serve, or keep it from serving."""
@@ -320,7 +330,9 @@ class Manager(App[None]):
                 self._do("remove", lambda: self.deeds.remove(account.id), self._said)
 
         question = f"{account.label!r} and its key are taken out of the vault. What it has used stays in the ledger."
-        self._with_vault(lambda: self.push_screen(YesNo(f"Delete {account.label}?", question, "delete it"), answered))
+        self._with_vault(
+            lambda: self.push_screen(YesNo(f"Delete {account.label}?", question, "delete it"), answered), opens=True
+        )
 
     def check_key(self, account: AccountLine) -> None:
         """Ask OpenAI whether its key is good."""
@@ -441,9 +453,16 @@ class Manager(App[None]):
         )
         yield SystemCommand("Quit", "the proxy goes on", self.action_quit)
 
-    def _with_vault(self, then: Callable[[], object]) -> None:
-        """Do it once the vault is open; a person is asked for its key where that is needed."""
+    @property
+    def is_opening(self) -> bool:
+        """Whether a key was pressed a moment ago that opens a form or a question, which is not there yet."""
+        return time.monotonic() < self._opens_until and self.screen is self.screen_stack[0]
+
+    def _with_vault(self, then: Callable[[], object], *, opens: bool = False) -> None:
+        """Do it once the vault is open; a person is asked for its key where that is needed. `opens`: it opens a form."""
         keyholder = self.deeds.keyholder
+        if opens or (self.snapshot is not None and self.snapshot.vault in {"closed", "locked"}):
+            self._opens_until = time.monotonic() + OPENING_S
 
         def looked(told: tuple[str, str]) -> None:
             state, why = told

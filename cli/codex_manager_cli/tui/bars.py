@@ -16,7 +16,7 @@ from textual.widget import Widget
 
 from codex_manager_cli.tui.source import Snapshot
 from codex_manager_cli.tui.tone import tone_of
-from codex_manager_cli.tui.words import amount, count, lasted
+from codex_manager_cli.tui.words import amount, count, left
 
 
 __all__ = ["KeyBar", "Line", "Tabs", "standing"]
@@ -185,7 +185,7 @@ def standing(snapshot: Snapshot | None) -> list[Piece]:
     if strategy := (proxy.strategy if proxy is not None else "") or snapshot.strategy:
         say(strategy, "dim")
     if proxy is not None:
-        say(f"up {lasted(proxy.uptime_s)}", "dim")
+        say(f"up {left(max(1.0, proxy.uptime_s), 0.0)}", "dim")
     for note in snapshot.notes:
         say(note, "warn")
     return pieces

@@ -37,7 +37,12 @@ class Dialog[T](ModalScreen[T]):
     Dialog OptionList { height: auto; max-height: 14; background: $surface; border: none; padding: 0; }
     Dialog OptionList:focus { border: none; background-tint: $foreground 0%; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "cancel")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "cancel", "cancel"),
+        # at once, before the next key: what is typed quickly after Tab may be a secret, and belongs to the next field
+        Binding("tab", "app.focus_next", show=False, priority=True),
+        Binding("shift+tab", "app.focus_previous", show=False, priority=True),
+    ]
     heading: str = ""
     enter: str = "ok"
     """What Enter does."""

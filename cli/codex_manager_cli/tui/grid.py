@@ -250,6 +250,8 @@ class Grid(ScrollView, can_focus=True):
     def render_line(self, y: int) -> Strip:
         """The head, a row, or the words for an empty table."""
         width = self._width
+        if self._widths[0] != width:
+            self._widths = width, _widths(self._columns, width)
         if y == 0:
             style = self.get_component_rich_style("grid--head")
             cells = [column.title for column in self._columns]

@@ -1,6 +1,6 @@
 """Which keys there are, made of the keys themselves."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
@@ -15,14 +15,14 @@ MOVING = (
 )  # fmt: skip
 
 
-def help_page(view: View, everywhere: Iterable[BindingType]) -> Text:
+def help_page(view: View, everywhere: Iterable[BindingType], tones: Mapping[str, str]) -> Text:
     """Those of the view, those of its table, those that are good everywhere."""
     page = Text()
 
     def section(title: str, keys: Iterable[tuple[str, str]]) -> None:
         page.append(f"{title}\n", "bold")
         for key, words in keys:
-            page.append(f"  {key:<16}", "bold cyan")
+            page.append(f"  {key:<16}", f"bold {tones['accent']}")
             page.append(f"{words}\n")
         page.append("\n")
 

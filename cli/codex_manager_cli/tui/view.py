@@ -46,6 +46,10 @@ class View(Vertical):
         """The application."""
         return cast("Manager", self.app)
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:  # noqa: ARG002 - textual's signature
+        """Keys that come while a form opens are meant for it: rather lost than taken for others."""
+        return not self.manager.is_opening
+
     def ask(self, source: Source) -> Any:
         """What is to be told; beside the loop."""
 
@@ -82,7 +86,7 @@ class View(Vertical):
     @property
     def is_wide(self) -> bool:
         """Whether there is room for sentences."""
-        return self.app.size.width >= 110
+        return self.app.size.width >= 120
 
     @property
     def is_tall(self) -> bool:

@@ -8,6 +8,8 @@ import pytest
 from tests.cli.tui.stage import page, text_of
 from tests.cli.tui.test_screens import settled
 from tests.support import MASTER_KEY, account, make_home
+from textual import events
+from textual.widgets import Input
 
 from codex_manager.config.load import load
 from codex_manager.config.paths import Paths
@@ -268,8 +270,7 @@ async def test_the_first_account_makes_the_vault_under_a_key_typed_twice(tmp_pat
     app = page(None, home=folder)
     app.source = Home(app.deeds.paths, app.deeds.keyholder)
     async with app.run_test(size=(80, 24)) as pilot:
-        await settled(pilot, lambda: app.snapshot is not None)
-        assert "there are no accounts yet" in text_of(app)
+        await settled(pilot, lambda: "there are no accounts yet" in text_of(app))
         await pilot.press("2", "a")
         await on_screen(pilot, app, AccountForm)
         await typed(pilot, "work")
@@ -311,3 +312,25 @@ async def test_names_that_look_like_markup_style_nothing(home):
         await typed(pilot, "switch")
         await settled(pilot, lambda: "(@click=app.quit)" in text_of(app))
         assert "(@click=app.quit)leave(/)" in text_of(app)
+
+
+async def test_a_secret_typed_quickly_after_tab_goes_to_its_own_field(home):
+    async with shown(home) as (app, pilot):
+        await pilot.press("a")
+        await on_screen(pilot, app, AccountForm)
+        for key in ("w", "tab", "s", "e", "c", "r", "e", "t"):
+            app.post_message(events.Key(key, key if len(key) == 1 else None))
+        await settled(pilot, lambda: "••••••" in text_of(app))
+        assert app.screen.query_one("#field-label", Input).value == "w"
+        assert app.screen.query_one("#field-api_key", Input).value == "secret"
+        await pilot.press("escape", "escape")
+
+
+async def test_what_is_typed_before_the_form_is_there_is_no_command(home):
+    async with shown(home) as (app, pilot):
+        for key in "asd":  # s would send everything to one account
+            app.post_message(events.Key(key, key))
+        await on_screen(pilot, app, AccountForm)
+        await pilot.press("escape", "escape")
+        await settled(pilot, lambda: not app.is_opening)
+    assert stored(home)[1] is None

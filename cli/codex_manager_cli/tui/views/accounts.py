@@ -27,10 +27,12 @@ NARROW: Final = (
 )  # fmt: skip
 WIDE: Final = (
     Column("", 1), Column("account", 14, grow=2, most=30), Column("state", 9), Column("back in", 7, right=True),
-    Column("now", 3, right=True), Column("requests", 8, right=True), Column("today", 26), Column("month", 26), Column("prio", 4, right=True),
-    Column("models", 12, grow=2, most=30), Column("why", 14, grow=3),
+    Column("now", 3, right=True), Column("requests", 8, right=True, rank=1), Column("today", 26), Column("month", 26), Column("prio", 4, right=True),
+    Column("models", 12, grow=2, most=30, rank=2), Column("why", 14, grow=3, rank=3),
 )  # fmt: skip
 WARN_AT: Final = 0.8
+OTHER_LINES: Final = 6
+"""Above and below, and an empty one."""
 LEAST_PANEL: Final = 7
 MOST_PANEL: Final = 20
 """Lines."""
@@ -144,7 +146,7 @@ class Accounts(View):
     def action_look(self) -> None:
         """All about it."""
         if (account := self.current) is not None:
-            self.app.push_screen(TextPage(account.label, account_page(account, time.time())))
+            self.app.push_screen(TextPage(account.label, account_page(account, time.time(), self.manager.tones)))
 
     @on(Grid.Chosen)
     def _chosen(self) -> None:
@@ -156,14 +158,14 @@ class Accounts(View):
 
     def _place(self, rows: int) -> None:
         """The panel takes what the table does not need, if that is worth it."""
-        free = self.size.height - rows - 3
+        free = self.app.size.height - OTHER_LINES - rows
         self.panel.display = bool(rows) and free >= LEAST_PANEL
         self.panel.styles.height = min(free, MOST_PANEL)
 
     def _about(self) -> None:
         if self.panel.display:
             account = self.current
-            self._page.update(Text("") if account is None else account_page(account, time.time()))
+            self._page.update(Text("") if account is None else account_page(account, time.time(), self.manager.tones))
 
     def _nothing(self, snapshot: Snapshot) -> str:
         if self.filter and snapshot.accounts:

@@ -13,7 +13,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
 from codex_manager_cli.tui.grid import Cell, Column, Grid, Row
-from codex_manager_cli.tui.source import RequestLine, Source, Traffic
+from codex_manager_cli.tui.source import RequestLine, Snapshot, Source, Traffic
 from codex_manager_cli.tui.story import StoryPanel
 from codex_manager_cli.tui.view import View, chosen
 from codex_manager_cli.tui.words import clock, count, lasted, money, route, short_why, size, status, whole_why
@@ -33,7 +33,7 @@ NARROW: Final = (
     Column("tokens", 6, right=True, rank=1), Column("cost", 7, right=True), Column("took", 5, right=True, rank=2),
 )  # fmt: skip
 WIDE: Final = (
-    Column("time", 8), Column("client", 8, grow=1, most=16), Column("endpoint", 12, grow=1, most=20), Column("model", 14, grow=1, most=26),
+    Column("time", 8), Column("client", 8, grow=1, most=16), Column("endpoint", 16, grow=1, most=20, rank=1), Column("model", 14, grow=1, most=26),
     Column("account", 12, grow=2, most=30), Column("why", 26, grow=6), Column("st", 3), Column("try", 3, right=True),
     Column("in", 6, right=True), Column("out", 6, right=True), Column("cost", 8, right=True), Column("took", 6, right=True),
 )  # fmt: skip
@@ -97,13 +97,20 @@ class Live(View):
         if not self._paused:
             self.redraw()
 
+    def glance(self, snapshot: Snapshot) -> None:
+        """What an empty table says is of this moment."""
+        super().glance(snapshot)
+        if not self.grid.rows:
+            self.redraw()
+
     def redraw(self) -> None:
         """The table and its line."""
         if self._wide != self.is_wide:
             self._wide, self._made = self.is_wide, {}
             self.grid.use(WIDE if self._wide else NARROW)
         self.grid.show(chosen(self._rows(), self.filter), empty=self._nothing())
-        words = f"{self._underway} on their way" if self._underway else "nothing on its way"
+        number = self._underway
+        words = f"{number} on {'its' if number == 1 else 'their'} way" if number else "nothing on its way"
         rate = self._rate()
         told = f"{len(self._over):,} over" + (f", {count(self._missed)} not shown" if self._missed else "")
         self.describe(

@@ -19,7 +19,7 @@ __all__ = ["Log"]
 
 KEPT: Final = 2000
 COLUMNS: Final = (
-    Column("time", 8), Column("level", 8), Column("from", 20, grow=1, most=34, from_width=110), Column("what", 30, grow=6),
+    Column("time", 8), Column("level", 8), Column("from", 20, grow=1, most=34, from_width=120), Column("what", 30, grow=6),
 )  # fmt: skip
 TONES: Final = {"error": "bad", "critical": "bad", "warning": "warn", "debug": "dim"}
 GRAVE: Final = frozenset({"warning", "error", "critical"})
