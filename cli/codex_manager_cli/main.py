@@ -8,7 +8,6 @@ A command that is new goes into `COMMANDS`, and into a line of `SECTIONS` if non
 
 import importlib
 import os
-import platform
 import sys
 
 import click
@@ -105,7 +104,7 @@ def _tell_version(context: click.Context, _: click.Parameter, value: bool) -> No
     from importlib import metadata
 
     click.echo(
-        f"codex-manager {__version__}, mitmproxy {metadata.version('mitmproxy')}, Python {platform.python_version()}"
+        f"codex-manager {__version__}, mitmproxy {metadata.version('mitmproxy')}, Python {'.'.join(map(str, sys.version_info[:3]))}"
     )
     context.exit()
 

@@ -10,11 +10,11 @@ import binascii
 import secrets
 import struct
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 __all__ = ["KEY_BYTES", "NONCE_BYTES", "TAG_BYTES", "SealBrokenError", "aad", "new_key", "open_sealed", "seal", "wipe"]
 
@@ -45,7 +45,7 @@ def aad(*parts: str) -> bytes:
 def seal(key: bytes | bytearray, plaintext: bytes, place: bytes) -> str:
     """Encrypt and authenticate; `place` (see `aad`) must be given again to open."""
     nonce = secrets.token_bytes(NONCE_BYTES)
-    return base64.b64encode(nonce + AESGCM(key).encrypt(nonce, plaintext, place)).decode("ascii")
+    return base64.b64encode(nonce + _cipher(key).encrypt(nonce, plaintext, place)).decode("ascii")
 
 
 def open_sealed(key: bytes | bytearray, sealed: str, place: bytes) -> bytes:
@@ -61,7 +61,15 @@ def open_sealed(key: bytes | bytearray, sealed: str, place: bytes) -> bytes:
     # base64 leaves unused bits in the last character; only the canonical text is ours
     if len(raw) < NONCE_BYTES + TAG_BYTES or base64.b64encode(raw).decode("ascii") != sealed:
         raise SealBrokenError
+    from cryptography.exceptions import InvalidTag
+
     try:
-        return AESGCM(key).decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], place)
+        return _cipher(key).decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], place)
     except InvalidTag:
         raise SealBrokenError from None
+
+
+def _cipher(key: bytes | bytearray) -> "AESGCM":
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # 30 ms that no `--help` needs
+
+    return AESGCM(key)
