@@ -8,6 +8,9 @@ import pytest
 from tests.cli.tui.stage import NOW
 
 
+set_zone = getattr(time, "tzset", lambda: None)
+
+
 @pytest.fixture
 def still(monkeypatch):
     """It is `NOW` for the views, in UTC."""
@@ -17,7 +20,7 @@ def still(monkeypatch):
     for view in (accounts, live, routing):
         monkeypatch.setattr(view, "time", clock)
     monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
+    set_zone()
     yield
     monkeypatch.undo()
-    time.tzset()
+    set_zone()
