@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import http.client
-import time
+import re
 
 from typing import Any
 
@@ -84,11 +84,10 @@ def test_the_columns_say_who_served_and_for_how_much(tmp_path):
         assert comment(site, "invalid_api_key") == "refused: invalid_api_key"
         assert flow(site)["marked"] == "⛔"
 
-        time.sleep(0.3)
         first = flows(site)[0]
         assert site.ask("POST", f"/flows/{first['id']}/replay", {}).status == 200
         again = flow(site, 3, is_replay="request")
-        assert comment(site, "tok · <$0.0001", 3).startswith("Work · priority · gpt-4o-mini · ")
+        assert re.match(r"(Work|Home) · priority · gpt-4o-mini · ", comment(site, "tok · <$0.0001", 3))
         assert again["id"] != first["id"]
         assert len(flows(site)) == 4
 

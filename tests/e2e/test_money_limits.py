@@ -197,6 +197,7 @@ def test_killed_again_and_again_without_a_warning_the_limit_is_passed_by_a_momen
                 proxy.process.kill()
                 proxy.process.wait(10)
                 asking.cancel()
+                await asyncio.gather(asking, return_exceptions=True)  # so that its sockets are closed
 
             before = len(fake.log)
             asyncio.run(killed())
