@@ -40,7 +40,7 @@ class Field:
 
 
 FIELDS: Final = (
-    Field("label", "label", "work"),
+    Field("label", "label", "such as work"),
     Field("api_key", "API key", "sk-…", is_secret=True),
     Field("priority", "priority", "0; higher is preferred by `priority`"),
     Field("weight", "weight", "1; share of the turns"),

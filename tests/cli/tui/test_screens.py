@@ -10,6 +10,8 @@ import pytest
 from tests.cli.tui.stage import Staged, page, text_of
 
 from codex_manager.core.errors import CodexManagerError
+from codex_manager_cli.tui.story import TextPage
+from codex_manager_cli.tui.theme import theme_for
 
 
 SCREENS = Path(__file__).with_name("screens")
@@ -34,23 +36,82 @@ def compare(name, text):
     assert text == file.read_text(encoding="utf-8")
 
 
-async def test_all_views_are_there_and_nothing_waits_for_the_source(still):
-    """The one that the default run has: through all views by keys, on the smallest terminal."""
+async def test_it_is_there_and_goes_from_view_to_view(still):
+    """The one that the default run has."""
     app = page(Staged())
     async with app.run_test(size=(80, 24)) as pilot:
         await settled(pilot, lambda: app.snapshot is not None and app.view.grid.rows)
-        seen = {}
-        for number, name in enumerate(VIEWS, 1):
-            await pilot.press(str(number))
-            await settled(pilot, lambda: app.view.grid.rows)
-            seen[name] = text_of(app)
-            assert len(seen[name].splitlines()) == 24
-            assert max(map(len, seen[name].splitlines())) <= 80
-        assert "answering" in seen["live"]
-        assert "limited" in seen["accounts"]
-        assert "whose fault" in seen["routing"]
-        assert "█" in seen["usage"]
-        assert "listening on" in seen["log"]
+        assert "answering" in text_of(app)
+        await pilot.press("tab")
+        await settled(pilot, lambda: app.view.grid.rows)
+        assert "limited" in text_of(app)
+
+
+@pytest.mark.slow
+async def test_everything_that_is_written_can_be_clicked(still):
+    app = page(Staged())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot, lambda: app.snapshot is not None and app.view.grid.rows)
+
+        async def click(words):
+            await settled(pilot, lambda: words in text_of(app))
+            lines = text_of(app).splitlines()
+            y = next(i for i, line in enumerate(lines) if words in line)
+            await pilot.click(offset=(lines[y].index(words), y))
+            await settled(pilot, lambda: app.snapshot is not None)
+
+        await click("4 Usage")
+        assert "the last 24 hours" in text_of(app)
+        await click("days")
+        assert "the last 30 days" in text_of(app)
+        await click("3 Routing")
+        await click("Things 2")
+        assert "batch_1" in text_of(app)
+        await click("s changes it")
+        assert "round_robin" in text_of(app)
+        await click("cancel")
+        assert "round_robin" not in text_of(app)
+        await click("help")
+        assert "Routing: keys" in text_of(app)
+        await click("Esc close")
+        await settled(pilot, lambda: not isinstance(app.screen, TextPage))
+        await click("2 Accounts")
+        await click("acme")
+        assert app.view.grid.cursor_key == "acme"
+
+
+@pytest.mark.slow
+async def test_the_arrows_and_tab_go_round(still):
+    app = page(Staged())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot, lambda: app.snapshot is not None)
+        names = []
+        for key in ("right", "right", "tab", "tab", "tab", "left", "shift+tab"):
+            await pilot.press(key)
+            await settled(pilot)
+            names.append(app.view.id)
+    assert names == ["accounts", "routing", "usage", "log", "live", "log", "usage"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("wanted", "environ", "theme"), [("dark", {}, "codex-dark"), ("light", {}, "codex-light"), ("system", {}, "codex-dark"),
+                          ("system", {"COLORFGBG": "0;15"}, "codex-light"), ("system", {"COLORFGBG": "15;default;0"}, "codex-dark")])  # fmt: skip
+def test_the_theme_is_as_configured(wanted, environ, theme):
+    assert theme_for(wanted, environ) == theme
+
+
+@pytest.mark.slow
+async def test_every_theme_can_be_worn(still):
+    app = page(Staged())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await settled(pilot, lambda: app.snapshot is not None and app.view.grid.rows)
+        for name in app.available_themes:
+            app.theme = name
+            await settled(pilot)
+            assert "answering" in text_of(app)
+        app.theme = "codex-dark"
+        await pilot.press("ctrl+t")
+        assert app.theme == "codex-light"
 
 
 @pytest.mark.slow
