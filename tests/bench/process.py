@@ -6,6 +6,11 @@ import os
 import psutil
 
 
+def rounds(full: int) -> int:
+    """How often a comparison is repeated: two rounds say that it runs, more make a figure (`CODEX_MANAGER_BENCH=short`)."""
+    return min(full, 2) if os.environ.get("CODEX_MANAGER_BENCH") == "short" else full
+
+
 def pin(core: int | None) -> None:
     """Stay on one core, where the system lets us."""
     if core is not None and hasattr(os, "sched_setaffinity") and core in os.sched_getaffinity(0):

@@ -6,11 +6,12 @@ import time
 import pytest
 
 from tests.bench.compare import CHUNKS, STREAMS, cores, load, ours, upstream
+from tests.bench.process import rounds
 
 from codex_manager_cli.control import Line
 
 
-ROUNDS = 7
+ROUNDS = rounds(7)
 EVERY_S = 1.0
 CONFIG = "polling:\n  enabled: false\n"
 

@@ -13,14 +13,14 @@ import pytest
 
 from tests.bench.compare import Target, cores, load, pin_process, upstream
 from tests.bench.load import percentile
-from tests.bench.process import cpu_seconds, memory_mib, pin
+from tests.bench.process import cpu_seconds, memory_mib, pin, rounds
 from tests.support import account, make_home
 from tests.web_support import running_web
 from websockets.asyncio import client
 
 
 PAGES = 50
-ROUNDS = 7
+ROUNDS = rounds(7)
 SECONDS = 6.0  # a round holds a message of the charts and several of the rest
 
 

@@ -3,9 +3,10 @@
 import pytest
 
 from tests.bench.compare import CHUNKS, STREAMS, cores, load, ours, upstream
+from tests.bench.process import rounds
 
 
-ROUNDS = 7
+ROUNDS = rounds(7)
 LIMITS = {"daily_limit_usd": 100_000.0, "monthly_limit_usd": 1_000_000.0}
 CONFIG = "metering:\n  enabled: {}\npolling:\n  enabled: false\n"
 

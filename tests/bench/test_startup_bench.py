@@ -18,7 +18,7 @@ from typing import NamedTuple
 import pytest
 
 from argon2.profiles import RFC_9106_LOW_MEMORY
-from tests.bench.process import cpu_seconds
+from tests.bench.process import cpu_seconds, rounds
 from tests.support import LOCAL_KEY, MASTER_KEY, POLLING, account, stop
 
 from codex_manager.core.secret import Secret
@@ -146,7 +146,7 @@ def test_commands_and_the_proxy_start_sooner_than_mitmdump(environ, capsys):
     with in_thread(FakeOpenAI()) as fake:
         for key in KEYS.values():
             fake.account(key)
-        taken = measure(commands(environ) | proxies(environ, fake.base_url), rounds=7)
+        taken = measure(commands(environ) | proxies(environ, fake.base_url), rounds=rounds(7))
     with capsys.disabled():
         print(f"\n\n{table(taken)}\n")
     cpu = {name: statistics.median(one.cpu_ms for one in times) for name, times in taken.items()}

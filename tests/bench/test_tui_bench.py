@@ -15,14 +15,14 @@ import time
 import pytest
 
 from tests.bench.compare import ROOT, Target, cores, load, ours, upstream
-from tests.bench.process import cpu_seconds, pin
+from tests.bench.process import cpu_seconds, pin, rounds
 from tests.cli.tui.stage import Staged, a_request
 from tests.support import MASTER_KEY
 
 from codex_manager_cli.tui.source import Traffic
 
 
-ROUNDS = 9
+ROUNDS = rounds(9)
 SECONDS = 3.0
 A_SECOND = 1000
 
