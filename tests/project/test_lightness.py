@@ -54,7 +54,7 @@ def loaded(*arguments: str) -> set[str]:
 @pytest.mark.parametrize(
     "arguments",
     [["--help"], ["--version"], ["proxy", "--help"], ["config", "--help"], ["config", "path"], ["completion", "bash"],
-     ["usage", "--help"], ["prices", "--help"], ["demo", "--help"]],
+     ["usage", "--help"], ["prices", "--help"], ["tui", "--help"], ["demo", "--help"]],
 )  # fmt: skip
 def test_help_loads_nothing_heavy(arguments):
     assert loaded(*arguments) & HEAVY == set()

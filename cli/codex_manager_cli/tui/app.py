@@ -151,8 +151,12 @@ class Manager(App[None]):
     def tones(self) -> Mapping[str, str]:
         """The colours of the theme, for pages of text."""
         colors = self.theme_variables
-        named = {"good": "success", "warn": "warning", "bad": "error", "accent": "accent"}
-        return {tone: colors[name] for tone, name in named.items()} | {"dim": "dim", "": "", "faint": "bright_black"}
+        named = {"good": "success", "warn": "warning", "bad": "error", "accent": "accent", "primary": "primary"}
+        return {tone: colors[name].removeprefix("ansi_") for tone, name in named.items()} | {
+            "dim": "dim",
+            "": "",
+            "faint": "bright_black",
+        }
 
     def ask_again(self) -> None:
         """Ask for what is seen at once."""

@@ -31,8 +31,9 @@ class Dialog[T](ModalScreen[T]):
     Dialog { align: center middle; background: $background 60%; }
     Dialog > Vertical { width: 68; max-width: 96%; height: auto; max-height: 96%; background: $surface; border: round $primary 60%; padding: 0 1; }
     Dialog Static { height: auto; width: 100%; }
-    Dialog Line { background: $surface; padding: 0; margin-top: 1; }
+    Dialog Line { background: $surface; padding: 0; dock: bottom; }
     Dialog Input { background: $boost; }
+    Choose OptionList, AskText Input, YesNo Static { margin-bottom: 1; }
     Dialog .wrong { color: $text-error; }
     Dialog OptionList { height: auto; max-height: 14; background: $surface; border: none; padding: 0; }
     Dialog OptionList:focus { border: none; background-tint: $foreground 0%; }

@@ -76,9 +76,9 @@ class TextPage(ModalScreen[None]):
     DEFAULT_CSS = """
     TextPage { align: center middle; background: $background 60%; }
     TextPage > Vertical { width: 92%; max-width: 130; height: auto; max-height: 94%; background: $surface; border: round $primary 60%; }
-    TextPage VerticalScroll { height: auto; max-height: 1fr; padding: 0 1; }
+    TextPage VerticalScroll { height: auto; max-height: 100%; padding: 0 1; margin-bottom: 1; }
     TextPage Static { width: 100%; height: auto; }
-    TextPage Line { background: $surface; }
+    TextPage Line { background: $surface; dock: bottom; }
     """
 
     def __init__(self, heading: str, text: Text | str) -> None:

@@ -107,7 +107,7 @@ class Usage(View):
             f"{self.shown} by {known.span}, {SPANS[known.span]}",
             right=f"{count(whole.requests) or 0} requests · {count(whole.tokens_in) or 0} tokens · {amount(whole.usd)}",
         )
-        colors = self.app.theme_variables
+        tones = self.manager.tones
         size = self.chart.content_size
         self.chart.update(
             columns_chart(
@@ -115,9 +115,9 @@ class Usage(View):
                 max(20, size.width),
                 max(4, size.height),
                 _scale if self.shown == "dollars" else (lambda number: count(round(number)) or "0"),
-                color=colors.get("primary", ""),
+                color=tones["primary"],
                 lit=True,
-                lit_color=colors.get("accent", ""),
+                lit_color=tones["accent"],
             )
             if known.bars
             else Text("\nnothing was recorded yet", "dim")
