@@ -102,11 +102,21 @@ def test_how_fast_a_key_is_answered_under_a_thousand_requests_a_second(capsys):
         with OnATerminal(BUSY, size, {"PYTHONPATH": str(ROOT)}) as terminal:
             terminal.answers(b"", b"a second")
             time.sleep(2)
-            taken: dict[str, list[float]] = {"p": [], "2": [], "?": [], "q": [], "1": []}
+            taken: dict[str, list[float]] = {"p": [], "2": [], "?": [], "1": []}
+            steps = (
+                ("p", b"PAUSED"),
+                ("p", b"on their way"),
+                ("2", b"test key"),
+                ("?", b"Accounts: keys"),
+                ("1", b"on their way"),
+            )
             for _ in range(20):
-                for key, words in (("p", b"PAUSED"), ("p", b"on their way"), ("2", b"test key"), ("?", b"Accounts: keys"), ("q", b"test key"), ("1", b"on their way")):  # fmt: skip
+                for key, words in steps:
                     taken[key].append(terminal.answers(key.encode(), words) * 1000)
                     time.sleep(0.037)  # so that keys come at all moments of the page's rhythm
+                    if key == "?":
+                        os.write(terminal.screen, b"q")
+                        time.sleep(0.3)
             before = cpu_seconds(terminal.child.pid)
             time.sleep(3)
             used = (cpu_seconds(terminal.child.pid) - before) / 3
