@@ -53,10 +53,10 @@ async def storm(base_url, count, key=LOCAL_KEY):
         async def ask(number):
             try:
                 if number % 3 == 0:
-                    stream = await sdk.chat.completions.create(**CHAT, stream=True)
-                    return [chunk async for chunk in stream]
+                    async with await sdk.chat.completions.create(**CHAT, stream=True) as stream:
+                        return [chunk async for chunk in stream]
                 return await sdk.chat.completions.create(**CHAT)
-            except openai.OpenAIError as error:
+            except Exception as error:  # a cut stream ends with an error of the library below the SDK
                 return error
 
         return await asyncio.gather(*(ask(number) for number in range(count)))
