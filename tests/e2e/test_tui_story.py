@@ -50,7 +50,7 @@ class Terminal:
         self._tmux("-f", "/dev/null", "new-session", "-d", "-x", str(width), "-y", str(height), program)
 
     def _tmux(self, *words):
-        clean = {name: value for name, value in os.environ.items() if name != "TMUX"} | {
+        clean = {name: value for name, value in os.environ.items() if name not in {"TMUX", "COLUMNS", "LINES"}} | {
             "LANG": "C.UTF-8",
             "COLORTERM": "truecolor",
         }
