@@ -22,7 +22,9 @@ from codex_manager_cli.tui.words import plain
 __all__ = ["LATEST", "PATIENCE_S", "Feed"]
 
 LATEST: Final = 200
-"""Requests told at once; more than anybody reads between two looks."""
+"""Requests of the ledger told at once."""
+NEW: Final = 100
+"""Requests that have just ended told at once: more than anybody reads between two looks, and each costs the proxy something."""
 MOST_RUNNING: Final = 100
 PATIENCE_S: Final = 2.0
 OVERLAP_S: Final = 900.0
@@ -44,7 +46,7 @@ class Feed:
     def traffic(self) -> Traffic:
         """Requests that are over since the last question, and those on their way now."""
         with self._request_turn:
-            told = _page(self._requests, f"requests?after={self._request}&limit={LATEST}")
+            told = _page(self._requests, f"requests?after={self._request}&limit={NEW}")
             if told is None:
                 return Traffic(self._recorded())
             found: tuple[RequestLine, ...] = tuple(_each(request_of_data, told, "requests"))

@@ -28,7 +28,7 @@ class View(Vertical):
     View > Line { background: $background; }
     """
     title: ClassVar[str] = ""
-    every_s: ClassVar[float | None] = None
+    every_s: float | None = None
     """How often it is asked for while it is seen; None: what the snapshot says is enough."""
     shown_keys: ClassVar[Sequence[str]] = ()
     """Actions whose keys stand on the lowest line, the most important first."""

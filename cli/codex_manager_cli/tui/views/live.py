@@ -23,6 +23,10 @@ __all__ = ["KEPT", "Live"]
 
 KEPT: Final = 1000
 """Requests that are over; the oldest go first."""
+CALM_S: Final = 0.5
+BUSY_S: Final = 1.0
+MANY: Final = 50
+"""More than these between two looks are not read one by one: then it is looked half as often."""
 RATE_S: Final = 10.0
 LEFT: Final = frozenset({"gone", "neutral"})
 """The client went away."""
@@ -43,7 +47,7 @@ class Live(View):
     """Mutable state: the requests, whether it is paused, and how many came lately."""
 
     title = "Live"
-    every_s = 0.5
+    every_s = CALM_S
     shown_keys = ("look", "pause", "clear")
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "look", "why"),
@@ -90,6 +94,7 @@ class Live(View):
             self._over = {line.id: line for line in latest}
         self._underway_lines, self._underway, self._recorded = value.running, value.underway, value.recorded
         self._missed += value.missed
+        self.every_s = BUSY_S if len(new) + value.missed > MANY else CALM_S
         if self._first:
             self._first = False  # what was there before is no rate
         else:
