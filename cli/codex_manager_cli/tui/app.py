@@ -1,4 +1,4 @@
-"""The application: which view is seen, when each is asked for, and what is done at a person's wish.
+"""The application: which view is seen, when each is asked for, and what lies over them.
 
 Law: the loop never waits. Whatever blocks is done aside, never twice at a time under one name; what comes back is shown, and
 what went wrong is said in a sentence where it can be read.
@@ -12,22 +12,18 @@ from typing import Any, ClassVar, Final
 
 from rich.text import Text
 from textual import on
-from textual.app import App, ComposeResult, SystemCommand
+from textual.app import ComposeResult, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 from textual.widgets import ContentSwitcher, Input
 
-from codex_manager.accounts.desk import Done
-from codex_manager.core.errors import CodexManagerError
-from codex_manager.core.secret import mask_keys
-from codex_manager_cli.tui.account_form import AccountForm
 from codex_manager_cli.tui.account_page import account_page
-from codex_manager_cli.tui.aside import Aside, Ended
+from codex_manager_cli.tui.aside import Ended
 from codex_manager_cli.tui.bars import KeyBar, Line, Tabs, standing
 from codex_manager_cli.tui.deeds import Deeds
-from codex_manager_cli.tui.dialogs import AskText, Choose, MasterKey, YesNo
+from codex_manager_cli.tui.dialogs import AskText
 from codex_manager_cli.tui.help import help_page
-from codex_manager_cli.tui.source import AccountLine, Snapshot, Source
+from codex_manager_cli.tui.source import Snapshot, Source
 from codex_manager_cli.tui.story import TextPage
 from codex_manager_cli.tui.theme import DARK, LIGHT, THEMES, theme_for
 from codex_manager_cli.tui.view import View
@@ -36,28 +32,21 @@ from codex_manager_cli.tui.views.live import Live
 from codex_manager_cli.tui.views.log import Log
 from codex_manager_cli.tui.views.routing import RoutingView
 from codex_manager_cli.tui.views.usage import Usage
+from codex_manager_cli.tui.wishes import Wishes, sentence
 
 
-__all__ = ["STRATEGIES", "Manager"]
+__all__ = ["Manager"]
 
 LOOK_S: Final = 1.0
 """How often it is asked how it goes."""
 TICK_S: Final = 0.25
-OPENING_S: Final = 0.3
-"""What a form needs to be there; on a slow machine."""
-STRATEGIES: Final = (
-    ("least_utilized", "the account with most room left"),
-    ("round_robin", "each in turn, by weight"),
-    ("priority", "the highest priority that can serve"),
-    ("sticky", "a conversation stays with its account"),
-)
 
 
 class Page(Screen[None], inherit_bindings=False):
     """The one below all dialogs: here Tab is for views, not for fields."""
 
 
-class Manager(App[None]):
+class Manager(Wishes):
     """Mutable state: the last snapshot, and when each thing was asked for last."""
 
     TITLE = "codex-manager"
@@ -88,16 +77,13 @@ class Manager(App[None]):
     def __init__(
         self, source: Source, deeds: Deeds, *, theme: str = "system", environ: Mapping[str, str] = os.environ
     ) -> None:
-        super().__init__()
-        self.source, self.deeds = source, deeds
-        self.snapshot: Snapshot | None = None
+        super().__init__(deeds)
+        self.source = source
         self.views: tuple[View, ...] = (Live(), Accounts(), RoutingView(), Usage(), Log())
         self._shown = 0
-        self._opens_until = 0.0
         self._tabs, self._standing, self._keys = Tabs(), Line(id="standing"), KeyBar()
         self._switcher = ContentSwitcher(initial=self.views[0].id)
         self._filter = Input(id="filter", placeholder="words that must occur; !word must not", compact=True)
-        self._aside = Aside(self)
         self._due: dict[str, float] = {}
         for each in THEMES:
             self.register_theme(each)
@@ -158,6 +144,11 @@ class Manager(App[None]):
             "faint": "bright_black",
         }
 
+    def look_again(self) -> None:
+        """How it goes is asked for at once."""
+        self._due.pop("", None)
+        self._tick()
+
     def ask_again(self) -> None:
         """Ask for what is seen at once."""
         self._due.pop(self.view.id or "", None)
@@ -204,10 +195,10 @@ class Manager(App[None]):
             each.glance(snapshot)
 
     def _look_failed(self, error: Exception) -> None:
-        self._standing.write([(_sentence(error), "bad")])
+        self._standing.write([(sentence(error), "bad")])
 
     def _ask_failed(self, view: View, error: Exception) -> None:
-        view.head.write([(_sentence(error), "bad")])
+        view.head.write([(sentence(error), "bad")])
 
     def on_ended(self, event: Ended) -> None:
         """Something that was done aside is over."""
@@ -273,7 +264,7 @@ class Manager(App[None]):
             f"story-{request_id}",
             lambda: self.source.story(request_id),
             show,
-            lambda error: told(Text(_sentence(error), "red")),
+            lambda error: told(Text(sentence(error), "red")),
         )
 
     def ask_for_request(self) -> None:
@@ -291,137 +282,7 @@ class Manager(App[None]):
                 TextPage(account.label, account_page(account, self.snapshot.at if self.snapshot else 0.0, self.tones))
             )
 
-    # Accounts --------------------------------------------------------------------------------------------------------
-
-    def add_account(self) -> None:
-        """A form for a new one."""
-
-        def save(values: Mapping[str, object], online: bool) -> Done:
-            return self.deeds.add(values, online=online)
-
-        self._with_vault(
-            lambda: self.push_screen(AccountForm(save, self.deeds.keyholder.choose), self._saved("added")), opens=True
-        )
-
-    def edit_account(self, account_id: str) -> None:
-        """A form for one that is there."""
-
-        def save(values: Mapping[str, object], online: bool) -> Done:
-            return self.deeds.edit(account_id, values, online=online)
-
-        def form(known: Mapping[str, Any]) -> None:
-            self.push_screen(AccountForm(save, self.deeds.keyholder.choose, known), self._saved("changed"))
-
-        self._with_vault(lambda: self._do("edit", lambda: self.deeds.public(account_id), form), opens=True)
-
-    def enable_account(self, account: AccountLine, *, on: bool) -> None:
-        """Let it serve, or keep it from serving."""
-        self._with_vault(lambda: self._do("enable", lambda: self.deeds.enable(account.id, on=on), self._said))
-
-    def switch_to(self, account: AccountLine) -> None:
-        """Send everything there; if everything goes there already, let the strategy choose again."""
-
-        def switch() -> str:
-            return self.deeds.switch(None if self.deeds.pinned() == account.id else account.id)
-
-        self._with_vault(lambda: self._do("switch", switch, self._said))
-
-    def remove_account(self, account: AccountLine) -> None:
-        """Take it out of the vault, after a question."""
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self._do("remove", lambda: self.deeds.remove(account.id), self._said)
-
-        question = f"{account.label!r} and its key are taken out of the vault. What it has used stays in the ledger."
-        self._with_vault(
-            lambda: self.push_screen(YesNo(f"Delete {account.label}?", question, "delete it"), answered), opens=True
-        )
-
-    def check_key(self, account: AccountLine) -> None:
-        """Ask OpenAI whether its key is good."""
-
-        def told(said: tuple[str, bool]) -> None:
-            self._said(said[0], severity="information" if said[1] else "warning")
-
-        self._with_vault(
-            lambda: self._do(
-                "check",
-                lambda: self.deeds.check(account.id),
-                told,
-                saying=f"asking OpenAI about the key of {account.label!r} …",
-            )
-        )
-
-    def ask_openai(self) -> None:
-        """Ask what was spent."""
-
-        def told(lines: list[str]) -> None:
-            self._said("\n".join(lines) or "there is no account to ask about")
-
-        self._with_vault(
-            lambda: self._do("refresh", self.deeds.ask_openai, told, saying="asking OpenAI what was spent …")
-        )
-
-    def _saved(self, verb: str) -> Callable[[Done | None], None]:
-        def saved(done: Done | None) -> None:
-            if done is not None:
-                self._said("\n".join([f"{verb} {done.account.label!r}", *done.notes]))
-
-        return saved
-
-    # The rest --------------------------------------------------------------------------------------------------------
-
-    def choose_strategy(self) -> None:
-        """Have requests go by another one."""
-        now = self.snapshot.strategy if self.snapshot is not None else ""
-
-        def chosen(name: str | None) -> None:
-            if name and name != now:
-                self._do("strategy", lambda: self.deeds.strategy(name), self._said)
-
-        self.push_screen(Choose("Strategy", STRATEGIES, now), chosen)
-
-    def action_unlock(self) -> None:
-        """Ask for the vault's key, if it is not open."""
-        if self.snapshot is not None and self.snapshot.vault == "open":
-            self._said("the vault is open")
-        else:
-            self._with_vault(
-                lambda: self._said(
-                    "the vault is open"
-                    if self.snapshot is not None and self.snapshot.vault != "missing"
-                    else "there is no vault yet; adding an account makes it"
-                )
-            )
-
-    def action_start(self) -> None:
-        """Start the proxy in the background."""
-        if self.snapshot is not None and self.snapshot.proxy is not None:
-            self._said(f"a proxy runs at {self.snapshot.proxy.address}")
-            return
-
-        def start() -> None:
-            self._do("proxy", self.deeds.start, self._said, saying="starting the proxy …")
-
-        if self.snapshot is not None and self.snapshot.vault == "closed":
-            self._with_vault(start)  # it would ask for the key, too
-        else:
-            start()
-
-    def action_stop(self) -> None:
-        """Stop it, after a question."""
-
-        def answered(yes: bool | None) -> None:
-            if yes:
-                self._do("proxy", self.deeds.stop, self._said, saying="stopping the proxy …")
-
-        question = "Requests under way may finish, for ten seconds at most. Programs that use it find nobody then."
-        self.push_screen(YesNo("Stop the proxy?", question, "stop it"), answered)
-
-    def action_restart(self) -> None:
-        """Start it again."""
-        self._do("proxy", self.deeds.restart, self._said, saying="starting the proxy again …")
+    # By name ---------------------------------------------------------------------------------------------------------
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:  # noqa: ARG002 - textual's signature
         """What can be done, by name."""
@@ -456,68 +317,6 @@ class Manager(App[None]):
             "Screenshot", "save what is seen as SVG", lambda: self.set_timer(0.1, self.deliver_screenshot)
         )
         yield SystemCommand("Quit", "the proxy goes on", self.action_quit)
-
-    @property
-    def is_opening(self) -> bool:
-        """Whether a key was pressed a moment ago that opens a form or a question, which is not there yet."""
-        return time.monotonic() < self._opens_until and self.screen is self.screen_stack[0]
-
-    def _with_vault(self, then: Callable[[], object], *, opens: bool = False) -> None:
-        """Do it once the vault is open; a person is asked for its key where that is needed. `opens`: it opens a form."""
-        keyholder = self.deeds.keyholder
-        if opens or (self.snapshot is not None and self.snapshot.vault in {"closed", "locked"}):
-            self._opens_until = time.monotonic() + OPENING_S
-
-        def looked(told: tuple[str, str]) -> None:
-            state, why = told
-            if state == "broken":
-                self._said(why, severity="error")
-            elif state in {"closed", "locked"}:
-                words = (
-                    f"{why[:1].upper()}{why[1:]}."
-                    if state == "locked"
-                    else "It is asked for once, and kept while this page is open."
-                )
-                self.push_screen(
-                    MasterKey(words, keyholder.unlock), lambda opened: self._opened(then) if opened else None
-                )
-            else:
-                then()
-
-        self._do("vault", keyholder.look, looked)
-
-    def _opened(self, then: Callable[[], object]) -> None:
-        self._due.pop("", None)
-        self._tick()
-        then()
-
-    def _do[T](self, name: str, work: Callable[[], T], then: Callable[[T], object], *, saying: str = "") -> None:
-        """Do it aside, then look how it goes at once."""
-
-        def over(value: T) -> None:
-            self._due.pop("", None)
-            if saying:
-                self.clear_notifications()
-            then(value)
-
-        def failed(error: Exception) -> None:
-            if saying:
-                self.clear_notifications()
-            hint = getattr(error, "hint", None) if isinstance(error, CodexManagerError) else None
-            self._said(_sentence(error) + (f"\n{hint}" if hint else ""), severity="error")
-
-        if not self._aside.do(f"do-{name}", work, over, failed):
-            self._said("that is being done still")
-        elif saying:
-            self._said(saying)
-
-    def _said(self, words: str, *, severity: Any = "information") -> None:
-        self.notify(mask_keys(words), severity=severity, timeout=10 if severity == "error" else 5, markup=False)
-
-
-def _sentence(error: Exception) -> str:
-    """What went wrong; of what nobody expected only its kind, for its words may hold a secret."""
-    return str(error) if isinstance(error, CodexManagerError) else f"something went wrong here ({type(error).__name__})"
 
 
 def _unmarked(label: str) -> str:
