@@ -196,7 +196,7 @@ def test_killed_again_and_again_without_a_warning_the_limit_is_passed_by_a_momen
                 await asyncio.sleep(0.3)
                 proxy.process.kill()
                 proxy.process.wait(10)
-                await asyncio.wait_for(asking, 40)  # not cancelled: the SDK would leave sockets open that it was connecting
+                await asyncio.wait_for(asking, 40)  # cancelled, the SDK would leave half-open sockets behind
 
             before = len(fake.log)
             asyncio.run(killed())
