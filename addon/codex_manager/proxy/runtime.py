@@ -109,6 +109,8 @@ class Runtime:
         self._control.add("running", lambda question: underway(self.engine, question.limit))
         self._control.add("requests", self._requests)
         self._watches: list[asyncio.Task[None]] = []
+        self._changing = asyncio.Lock()
+        """One change at a time: what a page asks for must not be overtaken by a look that began before it."""
         self._said: dict[str, str] = {}
         self._started_at = time.monotonic()
 
@@ -195,6 +197,14 @@ class Runtime:
         if self.is_serving:
             await self._config_changed()
             await self._vault_changed()
+
+    async def _config_changed(self) -> bool:
+        async with self._changing:
+            return await self._take_config()
+
+    async def _vault_changed(self) -> bool:
+        async with self._changing:
+            return await self._take_vault()
 
     def tell_records(self, callback: Callable[[Record], None] | None) -> None:
         """Have a viewer told of each request that is over (`inspect.recent.Recent.record`). It is called from the loop."""
@@ -458,7 +468,7 @@ class Runtime:
         ca_file = self._config.upstream.ca_file
         return file_stamp(self._paths.config_file), file_stamp(Path(ca_file)) if ca_file else None
 
-    async def _config_changed(self) -> bool:
+    async def _take_config(self) -> bool:
         try:
             config = await asyncio.to_thread(load, self._paths, self._environ, options=self._options)
             await asyncio.to_thread(refuse_loop, config, self._bound)
@@ -481,7 +491,7 @@ class Runtime:
             log.info("the changed configuration is in force")
         return True
 
-    async def _vault_changed(self) -> bool:
+    async def _take_vault(self) -> bool:
         before = self._contents
         try:
             contents = await asyncio.to_thread(self._source.read)

@@ -67,12 +67,12 @@ class Commands:
         if hands is not None:
             hands.shutdown(wait=False, cancel_futures=True)
 
-    @command.command("codex.status")  # type: ignore[untyped-decorator]
+    @command.command("codex.status")  # type: ignore[untyped-decorator]  # mitmproxy's
     def status(self) -> str:
         """Show codex-manager's accounts and whether they can serve."""
         return _said(lambda: _status(self._there().status()))
 
-    @command.command("codex.switch")  # type: ignore[untyped-decorator]
+    @command.command("codex.switch")  # type: ignore[untyped-decorator]  # mitmproxy's
     def switch(self, account: str) -> str:
         """Send all requests to one account; `codex.switch --auto` lets the strategy choose again."""
         there = self._there()
@@ -87,19 +87,19 @@ class Commands:
 
         return self._meet(there, meet)
 
-    @command.command("codex.enable")  # type: ignore[untyped-decorator]
+    @command.command("codex.enable")  # type: ignore[untyped-decorator]  # mitmproxy's
     def enable(self, account: str) -> str:
         """Let an account serve again."""
         there = self._there()
         return self._meet(there, lambda: f"{_enable(there.desk, account, on=True)} may serve")
 
-    @command.command("codex.disable")  # type: ignore[untyped-decorator]
+    @command.command("codex.disable")  # type: ignore[untyped-decorator]  # mitmproxy's
     def disable(self, account: str) -> str:
         """Keep an account from serving."""
         there = self._there()
         return self._meet(there, lambda: f"{_enable(there.desk, account, on=False)} is kept from serving")
 
-    @command.command("codex.explain")  # type: ignore[untyped-decorator]
+    @command.command("codex.explain")  # type: ignore[untyped-decorator]  # mitmproxy's
     def explain(self, request: str) -> str:
         """Show why a request went where it went: give its id, or a flow such as @focus."""
         there = self._there()
@@ -107,7 +107,7 @@ class Commands:
         name = wanted.lower() if _ID.fullmatch(wanted.lower()) else _id_of_flow(wanted)
         return _said(lambda: there.explain(name))
 
-    @command.command("codex.reload")  # type: ignore[untyped-decorator]
+    @command.command("codex.reload")  # type: ignore[untyped-decorator]  # mitmproxy's
     def reload(self) -> str:
         """Take over what changed in codex-manager's configuration and vault."""
         self._look(self._there(), tells=True)

@@ -45,7 +45,7 @@ class FlowView(View):
 
     # Each of these is followed by `update`, which says the same.
     response = error = None  # type: ignore[assignment]  # a hook that nobody serves here
-    tcp_message = tcp_error = tcp_end = None  # type: ignore[assignment]
+    tcp_message = tcp_error = tcp_end = None  # type: ignore[assignment]  # methods of mitmproxy's view that must not be heard
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """A request comes."""
